@@ -1,0 +1,79 @@
+"""Twice a second: how the parts are, for readiness and for the bus."""
+
+import asyncio
+from typing import Final
+
+from sidecar.app.reload import Reloader
+from sidecar.classify.batcher import Batcher
+from sidecar.publish.mqtt import MqttPublisher
+from sidecar.web.health import Health
+
+BEAT_S: Final = 0.5
+_FAULTS: Final = (
+    "broker_unavailable",
+    "broker_refuses",
+    "outbox_full",
+    "outbox_failing",
+    "engine_failing",
+)
+
+
+class Heartbeat:
+    """Carries the parts' word to `/readyz` and to the retained status message."""
+
+    def __init__(
+        self,
+        publisher: MqttPublisher,
+        batcher: Batcher,
+        health: Health,
+        reloader: Reloader | None,
+    ) -> None:
+        self._publisher = publisher
+        self._batcher = batcher
+        self._health = health
+        self._reloader = reloader
+        self._said: tuple[str, ...] | None = None
+        self._stopping = False
+        health.report("sidecar", ok=False, reason="starting")
+
+    def started(self) -> None:
+        """The streams are being watched."""
+        self._health.report("sidecar", ok=True)
+        self.beat()
+
+    def stopping(self) -> None:
+        """No more streams are taken."""
+        self._stopping = True
+        self._health.report("sidecar", ok=False, reason="draining")
+        self._publisher.set_status("draining")
+
+    async def run(self) -> None:
+        """Beats for ever."""
+        while True:
+            await asyncio.sleep(BEAT_S)
+            if not self._stopping:
+                self.beat()
+
+    def beat(self) -> None:
+        """One look at all parts."""
+        found = set(self._publisher.health().problems)
+        if self._batcher.failures_in_a_row:
+            found.add("engine_failing")
+        for fault in _FAULTS:
+            component = fault.split("_", 1)[0]
+            if fault in found or not _same(component, found):
+                self._health.report(
+                    component, ok=fault not in found, reason=fault.split("_", 1)[1]
+                )
+        if self._reloader is not None and self._reloader.fault is not None:
+            found.add("configuration_refused")
+        # whoever hears the status has a broker
+        reasons = tuple(sorted(found - {"broker_unavailable"}))
+        if reasons != self._said:
+            self._said = reasons
+            self._publisher.set_status("degraded" if reasons else "online", reasons)
+
+
+def _same(component: str, found: set[str]) -> bool:
+    """Whether another fault of the same component was found."""
+    return any(fault.startswith(component + "_") for fault in found)

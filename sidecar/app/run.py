@@ -1,0 +1,157 @@
+"""The sidecar from its start to its stop; the only place that opens task groups.
+
+The stop goes with the flow: take nothing more in, finish what is in flight, decide,
+deliver until the deadline, say goodbye. What is left is in the outbox file.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Final
+
+from sidecar.app.build import App, build
+from sidecar.config import Config
+from sidecar.errors import SidecarError
+from sidecar.ingest.whip import WhipEndpoint
+from sidecar.log import get_logger
+
+log = get_logger(__name__)
+
+_FINISH_S: Final = 2.0
+_REAP_S: Final = 5.0
+Started = Callable[[dict[str, int]], None]
+
+
+async def run_until_signal(config: Config, path: Path) -> None:
+    """Runs until SIGTERM or SIGINT; a second one ends the process at once."""
+    stop, reload = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _on_stop_signal, loop, number, stop)
+    loop.add_signal_handler(signal.SIGHUP, reload.set)
+    await run_app(config, stop=stop, path=path, reload=reload)
+
+
+def _on_stop_signal(
+    loop: asyncio.AbstractEventLoop, number: signal.Signals, stop: asyncio.Event
+) -> None:
+    if not stop.is_set():
+        log.info("stopping", signal=number.name)
+        stop.set()
+        return
+    loop.remove_signal_handler(number)
+    signal.raise_signal(number)
+
+
+async def run_app(
+    config: Config,
+    *,
+    stop: asyncio.Event,
+    started: Started | None = None,
+    path: Path | None = None,
+    reload: asyncio.Event | None = None,
+) -> None:
+    """Runs until `stop` is set.
+
+    Args:
+        config: Checked settings.
+        stop: Ends it, in order.
+        started: Told the bound ports, by listener, once everything is ready to serve.
+        path: The configuration file, to be read again when it changes.
+        reload: Reads it again now.
+
+    Raises:
+        ConfigError: Before anything was started.
+        SidecarError: It cannot go on, for instance because the engine died.
+    """
+    async with AsyncExitStack() as stack:
+        app = await build(config, stack, path, reload)
+        try:
+            await _run(app, stop, started)
+        except BaseExceptionGroup as group:
+            raise _cause(group) from group
+
+
+def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one error to tell the operator: ours if there is one, else the whole."""
+    for exc in group.exceptions:
+        found = _cause(exc) if isinstance(exc, BaseExceptionGroup) else exc
+        if isinstance(found, SidecarError):
+            return found
+    return group
+
+
+async def _run(app: App, stop: asyncio.Event, started: Started | None) -> None:
+    async with asyncio.TaskGroup() as outer:
+        outer.create_task(app.publisher.run(), name="publisher")
+        try:
+            await _flow(app, stop, started)
+        finally:
+            left = await app.publisher.drain(app.config.drain_s)
+            log.info("stopped", undelivered=left)
+
+
+async def _flow(app: App, stop: asyncio.Event, started: Started | None) -> None:
+    """Everything between the media server and the outbox."""
+    async with asyncio.TaskGroup() as core:
+        background = [
+            core.create_task(work, name=name) for name, work in _background(app)
+        ]
+        async with asyncio.TaskGroup() as inbound:
+
+            def spawn(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+                return inbound.create_task(work, name=name)
+
+            app.streams.open(spawn)
+            app.add_configured()
+            app.beat.started()
+            log.info("started", model=app.manifest.name, **app.ports())
+            if started is not None:
+                started(app.ports())
+            await stop.wait()
+            app.beat.stopping()
+            await _stop_intake(app)
+        await app.batcher.drain()
+        await app.control_server.stop()
+        for task in background:
+            task.cancel()
+
+
+def _background(app: App) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+    """What runs beside the streams; cancelled last."""
+    work = [
+        ("batcher", app.batcher.run()),
+        ("ticks", app.streams.run_ticks()),
+        ("heartbeat", app.beat.run()),
+        ("control", app.control_server.run()),
+    ]
+    if app.whip_server is not None:
+        work.append(("whip", app.whip_server.run()))
+    if app.whip is not None:
+        work.append(("whip-reaper", _reap(app.whip)))
+    if app.reloader is not None:
+        work.append(("reload", app.reloader.run()))
+    return work
+
+
+async def _reap(whip: WhipEndpoint) -> None:
+    """Frees sessions that nobody came to watch, for ever."""
+    while True:
+        await asyncio.sleep(_REAP_S)
+        await whip.reap()
+
+
+async def _stop_intake(app: App) -> None:
+    """No new publisher, no new sample; what is in flight is decided."""
+    if app.whip is not None:
+        await app.whip.close()
+    try:
+        async with asyncio.timeout(_FINISH_S):
+            await app.pipeline.finish()
+    except TimeoutError:
+        log.warning("samples_abandoned", waiting=app.batcher.waiting)
+    await app.streams.close()
+    if app.whip_server is not None:
+        await app.whip_server.stop()

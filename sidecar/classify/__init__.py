@@ -1,0 +1,1 @@
+"""Samples of all streams to scores, in batches."""

@@ -1,0 +1,238 @@
+"""The queue's async shell: every sample is answered exactly once, whatever happens."""
+
+import asyncio
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sidecar.classify.engine import Engine
+from sidecar.classify.labels import ScoreRow
+from sidecar.classify.planner import BatchPlanner, GivenWay, PlannerSettings, Ticket
+from sidecar.clock import Clock
+from sidecar.domain import Sample, Scores
+from sidecar.errors import EngineDead, EngineError, GivenWayReason, SampleGivenWay
+from sidecar.log import get_logger
+from sidecar.stats import Stats
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiter:
+    """A caller of `classify`, until it is answered."""
+
+    ticket: Ticket
+    sample: Sample
+    answer: asyncio.Future[Scores]
+
+
+class Batcher:
+    """Collects the samples of all streams into batches for one engine.
+
+    While a batch runs, the next is being collected. `run` is one task of the
+    composition root; when it ends, for whatever reason, nobody is left waiting.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: PlannerSettings,
+        clock: Clock,
+        stats: Stats,
+        max_consecutive_errors: int = 5,
+    ) -> None:
+        if settings.max_batch_size > engine.max_batch_size:
+            raise ValueError("the planner's batches are larger than the engine's")
+        self._engine = engine
+        self._clock = clock
+        self._stats = stats
+        self._patience = max_consecutive_errors
+        self._planner = BatchPlanner(settings)
+        self._ids = itertools.count()
+        self._waiters: dict[int, _Waiter] = {}  # in the planner
+        self._in_flight: list[_Waiter] = []  # on the engine
+        self._failures = 0
+        self._wake = asyncio.Event()
+        self._closed: EngineError | None = None  # why nothing more is taken
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def waiting(self) -> int:
+        """How many samples wait for a batch."""
+        return len(self._planner)
+
+    @property
+    def failures_in_a_row(self) -> int:
+        """How many batches have failed since one succeeded; 0 is healthy."""
+        return self._failures
+
+    async def classify(self, sample: Sample) -> Scores:
+        """The model's scores of `sample`.
+
+        Raises:
+            SampleGivenWay: Newer ones displaced it, or it grew too old.
+            EngineError: Its batch failed, or no batch runs any more.
+        """
+        if self._closed is not None:
+            raise EngineError(f"no more samples are taken: {self._closed}")
+        ticket = Ticket(next(self._ids), sample.stream_id, sample.captured_at)
+        answer = asyncio.get_running_loop().create_future()
+        waiter = self._waiters[ticket.id] = _Waiter(ticket, sample, answer)
+        self._give_way(self._planner.offer(ticket, self._clock.monotonic()))
+        self._wake.set()
+        try:
+            return await waiter.answer
+        finally:
+            if self._forget(waiter):  # the caller gave up
+                self._stats.lost.labels("classify", "cancelled").inc()
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # it may have come just as the caller gave up
+
+    async def run(self) -> None:
+        """Serves until `drain`; once.
+
+        Raises:
+            EngineDead: The engine is beyond hope, or failed too often in a row.
+        """
+        self._idle.clear()
+        reason: EngineError = EngineError("the classifier has stopped")
+        try:
+            while self._closed is None:
+                await self._step()
+        except EngineDead as exc:
+            reason = exc
+            raise
+        finally:
+            self._close(reason)
+            self._answer_rest(reason)
+            self._idle.set()
+
+    async def drain(self) -> None:
+        """Takes no more samples; returns once the batch in flight is answered.
+
+        Samples that wait for a batch of their own get EngineError.
+        """
+        reason = EngineError("the classifier is stopping")
+        self._close(reason)
+        self._wake.set()
+        await self._idle.wait()
+        self._answer_rest(reason)  # if `run` was never started
+
+    async def _step(self) -> None:
+        """Serves one batch, or waits until there may be one."""
+        now = self._clock.monotonic()
+        self._wake.clear()
+        plan = self._planner.take(now)
+        self._give_way(plan.given_way)
+        if plan.batch:
+            await self._serve([self._waiters.pop(t.id) for t in plan.batch], now)
+            return
+        wake_at = self._planner.next_wake(now)
+        delay = None if wake_at is None else max(0.0, wake_at - now)
+        try:
+            async with asyncio.timeout(delay):
+                await self._wake.wait()
+        except TimeoutError:
+            pass  # somebody is due
+
+    async def _serve(self, members: list[_Waiter], started: float) -> None:
+        """One batch on the engine; its error is the answer of each member."""
+        self._in_flight = members
+        self._stats.batch_size.observe(len(members))
+        try:
+            rows = await self._engine.infer([m.sample.picture for m in members])
+        except EngineDead:
+            self._stats.engine_errors.inc()
+            raise
+        except EngineError as exc:
+            self._failed(exc)
+            return
+        inference_s = self._clock.monotonic() - started
+        self._recovered()
+        for member, row in zip(members, rows, strict=True):
+            self._scored(member, row, started, inference_s)
+        self._in_flight = []
+
+    def _scored(
+        self, member: _Waiter, row: ScoreRow, started: float, inference_s: float
+    ) -> None:
+        """Answers one member with what the model said."""
+        sample = member.sample
+        queue_s = max(0.0, started - sample.decoded_at)
+        self._stats.samples.labels("scored").inc()
+        self._stats.leg_seconds.labels("queue").observe(queue_s)
+        self._stats.leg_seconds.labels("inference").observe(inference_s)
+        scores = Scores(
+            stream_id=sample.stream_id,
+            by_category=self._engine.categories.by_category(row),
+            model=self._engine.ref,
+            captured_at=sample.captured_at,
+            receive_s=sample.receive_s,
+            decode_s=sample.decode_s,
+            queue_s=queue_s,
+            inference_s=inference_s,
+        )
+        if not member.answer.done():
+            member.answer.set_result(scores)
+
+    def _failed(self, exc: EngineError) -> None:
+        """Answers the batch in flight with its error; too many end the engine."""
+        self._stats.engine_errors.inc()
+        self._failures += 1
+        if self._failures == 1:
+            log.warning("engine_failing", error=str(exc))
+        members, self._in_flight = self._in_flight, []
+        for member in members:
+            self._refuse(member, _copy(exc), "error")
+        if self._failures >= self._patience:
+            raise EngineDead(f"{self._failures} batches in a row failed") from exc
+
+    def _recovered(self) -> None:
+        """The engine works (again)."""
+        if self._failures:
+            log.info("engine_recovered", failed_batches=self._failures)
+        self._failures = 0
+
+    def _give_way(self, given_way: Iterable[GivenWay]) -> None:
+        """Answers those the planner gave up on."""
+        for given in given_way:
+            stale = given.reason is GivenWayReason.STALE
+            self._stats.lost.labels("classify", given.reason).inc()
+            self._refuse(
+                self._waiters.pop(given.ticket.id),
+                SampleGivenWay(given.ticket.stream_id, given.reason),
+                "stale" if stale else "given_way",
+            )
+
+    def _answer_rest(self, reason: EngineError) -> None:
+        """Nobody is left hanging when nothing more will be classified."""
+        rest = [*self._in_flight, *self._waiters.values()]
+        self._in_flight = []
+        for member in rest:
+            self._forget(member)
+            self._refuse(member, _copy(reason), "error")
+
+    def _close(self, reason: EngineError) -> None:
+        """Takes no more samples, for the first reason given."""
+        if self._closed is None:
+            self._closed = reason
+
+    def _forget(self, member: _Waiter) -> bool:
+        """Takes it out of the queue; whether it was there."""
+        self._waiters.pop(member.ticket.id, None)
+        return self._planner.withdraw(member.ticket)
+
+    def _refuse(self, member: _Waiter, exc: EngineError, outcome: str) -> None:
+        """Answers with `exc`, unless it was answered or its caller has gone."""
+        if not member.answer.done():
+            self._stats.samples.labels(outcome).inc()
+            member.answer.set_exception(exc)
+
+
+def _copy(exc: EngineError) -> EngineError:
+    """The same word for one more caller: a raised exception collects tracebacks."""
+    kind = EngineDead if isinstance(exc, EngineDead) else EngineError
+    copy = kind(str(exc))
+    copy.__cause__ = exc.__cause__
+    return copy

@@ -1,0 +1,62 @@
+"""What a row of a model's output says in the platform's words. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidecar.domain import Category, LabelScore
+
+ScoreRow = NDArray[np.float32]
+
+
+class Combine(StrEnum):
+    """How the scores of several labels of one category become one."""
+
+    SUM = "sum"  # labels compete for one whole (softmax)
+    MAX = "max"  # labels are judged on their own (sigmoid)
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryMap:
+    """Which label, in output order, belongs to which category.
+
+    Attributes:
+        labels: One entry per output column: its name, and its category or None.
+        combine: How labels of one category are put together.
+    """
+
+    labels: tuple[tuple[str, Category | None], ...]
+    combine: Combine = Combine.SUM
+
+    def __len__(self) -> int:
+        """How many columns a row has."""
+        return len(self.labels)
+
+    def by_category(self, row: ScoreRow) -> Mapping[Category, LabelScore]:
+        """The scores of one row of shape `(labels,)`, each in 0…1, per category.
+
+        With `SUM` the label is all names joined as `A+B`; with `MAX` the one that won.
+
+        Raises:
+            ValueError: `row` has another length than there are labels.
+        """
+        found: dict[Category, list[LabelScore]] = {}
+        for (name, category), value in zip(self.labels, row.tolist(), strict=True):
+            if category is not None:
+                found.setdefault(category, []).append(LabelScore(value, name))
+        put_together = _sum if self.combine is Combine.SUM else _max
+        return {category: put_together(scores) for category, scores in found.items()}
+
+
+def _sum(scores: list[LabelScore]) -> LabelScore:
+    """All of them as one; at most 1, float32 columns may sum to 1.0000001."""
+    total = sum(s.score for s in scores)
+    return LabelScore(min(1.0, total), "+".join(s.label for s in scores))
+
+
+def _max(scores: list[LabelScore]) -> LabelScore:
+    """The highest, the first of equals."""
+    return max(scores, key=lambda s: s.score)

@@ -1,0 +1,200 @@
+"""Arguments and exit codes, nothing else.
+
+Exit codes: 0 as asked; 1 it failed while running; 2 a configuration, a model or an
+argument is wrong, and stderr says where; 130 interrupted from the keyboard.
+"""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from sidecar import __version__
+from sidecar.domain import Category
+from sidecar.errors import ConfigError, SidecarError
+from sidecar.log import get_logger, setup
+
+EXIT_FAILED: Final = 1
+EXIT_CONFIG: Final = 2
+EXIT_INTERRUPTED: Final = 130
+
+cli = typer.Typer(
+    name="sidecar",
+    help="Watches live WebRTC streams and publishes takedown signals over MQTT.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+models = typer.Typer(help="The models at hand.", no_args_is_help=True)
+cli.add_typer(models, name="models")
+
+ConfigPath = Annotated[Path, typer.Argument(help="A YAML configuration file.")]
+ModelsDir = Annotated[
+    Path | None, typer.Option("--models-dir", help="Look here before the bundled ones.")
+]
+
+
+@cli.command()
+def run(config: ConfigPath) -> None:
+    """Run beside a media server until SIGTERM."""
+    from sidecar.app.run import run_until_signal
+    from sidecar.config import load
+
+    loaded = load(config)
+    setup(loaded.log.format, loaded.log.level)
+    asyncio.run(run_until_signal(loaded, config))
+
+
+@cli.command()
+def check(
+    configs: Annotated[list[Path], typer.Argument(help="Configuration files.")],
+) -> None:
+    """Check configuration files: 0, or 2 with each fault and its mend."""
+    from sidecar.app.stages import load_model
+    from sidecar.config import load
+
+    faults: list[str] = []
+    for path in configs:
+        try:
+            load_model(load(path))
+        except ConfigError as exc:
+            faults += exc.faults
+        else:
+            typer.echo(f"{path}: good")
+    if faults:
+        raise ConfigError(*faults)
+
+
+@cli.command()
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="End after the first takedown.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object on stdout, no display.")
+    ] = False,
+    category: Annotated[
+        str, typer.Option(help="Which test card is shown.")
+    ] = "sexual.explicit",
+    codec: Annotated[str, typer.Option(help="vp8 or h264.")] = "vp8",
+) -> None:
+    """See a takedown for a real WebRTC stream; everything is embedded."""
+    from sidecar.demo.run import DemoSettings, run_demo
+
+    setup("console", "error")
+    settings = DemoSettings(
+        category=_card_category(category), codec=codec, once=once, as_json=as_json
+    )
+    raise typer.Exit(asyncio.run(run_demo(settings)))
+
+
+@cli.command()
+def testcard(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="card.png, clip.mp4 or clip.webm")
+    ],
+    category: Annotated[
+        str, typer.Option(help="Which card: a category with a test card, or safe.")
+    ] = "sexual.explicit",
+    width: Annotated[int, typer.Option(min=64, max=3840)] = 1280,
+    height: Annotated[int, typer.Option(min=64, max=2160)] = 720,
+) -> None:
+    """Draw a harmless test card as a picture, or as a clip that starts clean."""
+    from sidecar.testcard.cards import write_card
+    from sidecar.testcard.clip import Clip, write_clip
+
+    card = _card_category(category)
+    suffix = output.suffix.lower()
+    if suffix == ".png":
+        write_card(card, output, width, height)
+    elif suffix in {".mp4", ".webm"}:
+        write_clip(output, card, Clip(width=width // 2 * 2, height=height // 2 * 2))
+    else:
+        raise ConfigError(
+            f"-o {output}: suffix {suffix!r} is not known; use .png, .mp4 or .webm"
+        )
+    typer.echo(f"wrote {output}", err=True)
+
+
+def _card_category(text: str) -> Category:
+    from sidecar.testcard.cards import CATEGORIES
+
+    for category in CATEGORIES:
+        if category.value == text:
+            return category
+    known = ", ".join(category.value for category in CATEGORIES)
+    raise ConfigError(f"--category {text!r}: there is no such card; use one of {known}")
+
+
+@models.command("list")
+def models_list(models_dir: ModelsDir = None) -> None:
+    """List the models that a configuration can name."""
+    from sidecar.app.stages import model_search
+    from sidecar.classify.catalogue import listing
+
+    for entry in listing(model_search(models_dir)):
+        about = f"BROKEN: {entry.faults[0]}" if entry.faults else entry.folder
+        typer.echo(f"{entry.name}\t{about}")
+
+
+@models.command("show")
+def models_show(name: str, models_dir: ModelsDir = None) -> None:
+    """Print a model's manifest as JSON."""
+    from sidecar.app.stages import find_manifest
+
+    manifest = find_manifest(name, models_dir)
+    typer.echo(json.dumps(manifest.model_dump(mode="json"), indent=2))
+
+
+@models.command("verify")
+def models_verify(name: str, models_dir: ModelsDir = None) -> None:
+    """Load a model and prove that it does what its manifest says."""
+    from sidecar.app.stages import find_manifest
+    from sidecar.classify.catalogue import verify
+
+    report = verify(find_manifest(name, models_dir))
+    for found in report.checks:
+        typer.echo(f"{'ok  ' if found.ok else 'FAIL'} {found.name}: {found.detail}")
+    if not report.ok:
+        raise ConfigError(f"model {name!r} does not do what its manifest says")
+
+
+@cli.command()
+def schema(
+    asyncapi: Annotated[
+        bool, typer.Option("--asyncapi", help="The AsyncAPI document instead.")
+    ] = False,
+) -> None:
+    """Print the JSON Schemas of all MQTT messages."""
+    from sidecar.publish.schema import asyncapi as document
+    from sidecar.publish.schema import json_schemas
+
+    typer.echo(json.dumps(document() if asyncapi else json_schemas(), indent=2))
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """The command `sidecar`."""
+    setup()
+    try:
+        cli()
+    except ConfigError as exc:
+        for fault in exc.faults:
+            print(f"error: {fault}", file=sys.stderr)
+        sys.exit(EXIT_CONFIG)
+    except SidecarError as exc:
+        print(f"error: {exc}", file=sys.stderr)
+        sys.exit(EXIT_FAILED)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except Exception:
+        get_logger(__name__).exception("crashed")
+        sys.exit(EXIT_FAILED)

@@ -1,0 +1,6 @@
+"""The settings: the only reader of configuration files and of the environment."""
+
+from sidecar.config.loader import load
+from sidecar.config.schema import Config
+
+__all__ = ["Config", "load"]

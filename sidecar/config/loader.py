@@ -1,0 +1,126 @@
+"""A file to a checked Config, or to every fault it has, each with its mend."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from sidecar.config.lines import Document, Location, read
+from sidecar.config.schema import Config
+from sidecar.errors import ConfigError
+
+_SHOWN_CHARS: Final = 60
+
+
+def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
+    """Reads and checks a whole configuration file.
+
+    Args:
+        path: YAML; relative paths inside are beside it.
+        environ: Where `{env: NAME}` looks; default the process environment.
+
+    Raises:
+        ConfigError: With one fault a line: file, line, key, value and the mend.
+    """
+    document = read(path)
+    if not isinstance(document.value, dict):
+        raise ConfigError(
+            f"{path}: expected keys such as 'mqtt:' and 'policies:' at the top level"
+        )
+    value, policies = _policies_of(document)
+    context = {
+        "base": path.parent,
+        "environ": os.environ if environ is None else environ,  # noqa: TID251 here only
+    }
+    try:
+        return Config.model_validate(value, context=context)
+    except ValidationError as exc:
+        raise ConfigError(
+            *(_fault(document, policies, error) for error in exc.errors())
+        ) from None
+
+
+def _policies_of(document: Document) -> tuple[dict[str, Any], Document | None]:
+    """`policies: FILE` is replaced by the list that stands in FILE."""
+    value = dict(document.value)
+    named = value.get("policies")
+    if not isinstance(named, str):
+        return value, None
+    policies = read(document.path.parent / named)
+    value["policies"] = policies.value
+    return value, policies
+
+
+def _fault(document: Document, policies: Document | None, error: ErrorDetails) -> str:
+    at: Location = error["loc"]
+    source, inner = document, at
+    if policies is not None and at[:1] == ("policies",):
+        source, inner = policies, at[1:]
+    key = ".".join(str(part) for part in at) or "(top level)"
+    line = source.line_of(inner)
+    return f"{source.path}:{line}: {key}: {_sentence(error)}"
+
+
+def _sentence(error: ErrorDetails) -> str:
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        return _unknown_key(error["loc"])
+    if kind == "missing":
+        return "is missing; add it"
+    message = error["msg"].removeprefix("Value error, ")
+    if kind == "value_error" and not _is_plain(error["input"]):
+        return message
+    return f"{_shown(error['input'])} is not accepted: {message}"
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | float | bool)
+
+
+def _shown(value: object) -> str:
+    if not _is_plain(value) and value is not None:
+        return f"a {type(value).__name__}"
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "…"
+
+
+def _unknown_key(at: Location) -> str:
+    accepted = _accepted_keys(at[:-1])
+    near = difflib.get_close_matches(str(at[-1]), accepted, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    listed = ", ".join(accepted)
+    return f"unknown key; {hint}accepted here: {listed}" if listed else "unknown key"
+
+
+def _accepted_keys(at: Location) -> list[str]:
+    """The keys of the section at `at`, found by walking the model's fields."""
+    model: type[BaseModel] | None = Config
+    for part in at:
+        if isinstance(part, int) or model is None:
+            continue
+        field = model.model_fields.get(part)
+        model = None if field is None else _section_in(field.annotation)
+    return [] if model is None else sorted(model.model_fields)
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 any type form
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _section_in(inner)
+        if found is not None:
+            return found
+    return None
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """The file itself and, if it names one, the file its policies stand in."""
+    try:
+        named = read(path).value.get("policies")
+    except (ConfigError, AttributeError):
+        return (path,)
+    return (path, path.parent / named) if isinstance(named, str) else (path,)

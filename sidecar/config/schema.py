@@ -1,0 +1,173 @@
+"""Every key of a configuration file, frozen; unknown keys are refused."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from sidecar.config.bus import MqttConfig, OutboxConfig
+from sidecar.config.fields import BesideConfig, ExistingFile, Secret
+from sidecar.config.listeners import ControlConfig, WebrtcConfig, WhipConfig
+from sidecar.config.policies import PolicyConfig, SelectorConfig
+from sidecar.config.section import Fraction, Id, Seconds, Section, checked_id
+from sidecar.decide.policyset import PolicySet
+from sidecar.domain import Stream
+
+
+class LogConfig(Section):
+    """Where lines go is not configured: always stderr."""
+
+    format: Literal["json", "console"] = "console"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class SamplingConfig(Section):
+    """When to look at a stream, and how much to decode for it."""
+
+    interval_s: Seconds = 1.0
+    jitter: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    decode: Literal["auto", "keyframes", "all"] = "auto"
+    burst_interval_s: Seconds = 0.2
+    burst_trigger: Fraction = 0.5
+    burst_s: Seconds = 10.0
+    pli_interval_s: Seconds | None = 2.0
+
+
+class SamplingOverride(Section):
+    """The same keys, each optional: what is absent stays as it was."""
+
+    interval_s: Seconds | None = None
+    jitter: Annotated[float, Field(ge=0, lt=1)] | None = None
+    decode: Literal["auto", "keyframes", "all"] | None = None
+    burst_interval_s: Seconds | None = None
+    burst_trigger: Fraction | None = None
+    burst_s: Seconds | None = None
+
+    def over(self, base: SamplingConfig) -> SamplingConfig:
+        """`base` with the keys that are set here."""
+        return base.model_copy(update=self.model_dump(exclude_none=True))
+
+
+class GroupConfig(Section):
+    """Sampling for a group of streams."""
+
+    match: SelectorConfig
+    sampling: SamplingOverride
+
+
+class EngineConfig(Section):
+    """The inference thread."""
+
+    threads: Annotated[int, Field(ge=1, le=256)] = 1
+    max_consecutive_errors: Annotated[int, Field(ge=1)] = 5
+
+
+class BatchConfig(Section):
+    """The cross-stream planner; names as Triton's."""
+
+    max_batch_size: Annotated[int, Field(ge=1, le=1024)] = 4
+    max_queue_delay_s: Annotated[float, Field(ge=0, le=10)] = 0.005
+    max_age_s: Seconds = 2.0
+    per_stream: Annotated[int, Field(ge=1)] = 2
+    capacity: Annotated[int, Field(ge=1)] = 256
+
+
+class WhepConfig(Section):
+    """Pull from a media server."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/@]+(/\S*)?$")]
+    token: Secret | None = None
+    trickle: bool = False
+
+
+class FileConfig(Section):
+    """Play a video file as if it were live."""
+
+    path: ExistingFile
+    loop: bool = False
+    realtime: bool = True
+
+
+class StreamConfig(Section):
+    """One stream to watch: exactly one of `whep` and `file`."""
+
+    id: Id
+    whep: WhepConfig | None = None
+    file: FileConfig | None = None
+    publisher: Id | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    sampling: SamplingOverride = SamplingOverride()
+
+    _checked_id = field_validator("id")(checked_id)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.whep is None) == (self.file is None):
+            raise ValueError("give exactly one of 'whep' and 'file'")
+        return self
+
+
+class Config(Section):
+    """A whole configuration file."""
+
+    site: Id = "default"
+    sidecar: Id = "sidecar"
+    model: str = "testcard"
+    models_dir: BesideConfig | None = None
+    log: LogConfig = LogConfig()
+    engine: EngineConfig = EngineConfig()
+    batch: BatchConfig = BatchConfig()
+    sampling: SamplingConfig = SamplingConfig()
+    groups: tuple[GroupConfig, ...] = ()
+    policies: Annotated[tuple[PolicyConfig, ...], Field(min_length=1)]
+    streams: tuple[StreamConfig, ...] = ()
+    webrtc: WebrtcConfig = WebrtcConfig()
+    whip: WhipConfig | None = None
+    mqtt: MqttConfig
+    outbox: OutboxConfig
+    control: ControlConfig = ControlConfig()
+    drain_s: Seconds = 8.0
+
+    _checked_ids = field_validator("site", "sidecar")(checked_id)
+
+    @field_validator("streams")
+    @classmethod
+    def _unique(cls, streams: tuple[StreamConfig, ...]) -> tuple[StreamConfig, ...]:
+        seen: set[str] = set()
+        for stream in streams:
+            if stream.id in seen:
+                raise ValueError(f"stream id {stream.id!r} stands here twice")
+            seen.add(stream.id)
+        return streams
+
+    @field_validator("policies")
+    @classmethod
+    def _catch_all(cls, policies: tuple[PolicyConfig, ...]) -> tuple[PolicyConfig, ...]:
+        if not PolicySet(tuple(p.to_policy() for p in policies)).has_catch_all:
+            raise ValueError(
+                "no policy matches every stream: give the last one match: {ids: ['*']}"
+            )
+        return policies
+
+    @model_validator(mode="after")
+    def _within_reach(self) -> Self:
+        """A rule whose hits cannot come within its time would never act."""
+        sampling = self.sampling
+        for policy in self.policies:
+            for rule in policy.rules:
+                bursts = rule.enter >= sampling.burst_trigger
+                fastest_s = sampling.burst_interval_s if bursts else sampling.interval_s
+                needed_s = (rule.hits - 1) * min(fastest_s, sampling.interval_s)
+                if needed_s > rule.within_s:
+                    raise ValueError(
+                        f"rule {rule.name!r} of policy {policy.name!r} could not act: "
+                        f"{rule.hits} samples take {needed_s:g} s, within_s is "
+                        f"{rule.within_s:g}; raise within_s or sample faster"
+                    )
+        return self
+
+    def sampling_of(self, stream: Stream) -> SamplingConfig:
+        """Sampling of one stream by the first group that matches it."""
+        for group in self.groups:
+            if group.match.to_selector().matches(stream):
+                return group.sampling.over(self.sampling)
+        return self.sampling

@@ -1,0 +1,1 @@
+"""Everything embedded and real, for a first look."""

@@ -1,0 +1,1 @@
+"""Packets to whole encoded pictures, one source a stream."""

@@ -1,0 +1,215 @@
+"""RTP payloads -> access units: whole and with all they refer to, or nothing. Pure."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sidecar.domain import AccessUnit, Codec
+from sidecar.ingest.rtp import Numbering, Packet
+
+
+class Depacketizer(Protocol):
+    """What the assembler must know of a codec."""
+
+    @property
+    def codec(self) -> Codec:
+        """Which one."""
+
+    def starts(self, payload: bytes, *, first: bool) -> bool:
+        """Whether `payload` surely begins an access unit; `first` of all packets."""
+
+    def join(self, payloads: Sequence[bytes]) -> tuple[bytes, bool] | None:
+        """Access unit and whether it is a keyframe; None if it shows nothing.
+
+        Raises:
+            ValueError: Not one whole access unit.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one stream may hold back.
+
+    Attributes:
+        packets: Of one access unit, and beyond a gap.
+        bytes: Likewise; a 4K keyframe has about 1 MB.
+        wait_s: For a lost packet to come after all; five tries of a NACK.
+    """
+
+    packets: int = 2048
+    bytes: int = 4 << 20
+    wait_s: float = 0.5
+
+
+class Assembler:
+    """Orders packets, finds where access units begin and end, keeps their chain.
+
+    An access unit begins where the one before ended, or where its payload proves it;
+    it ends at its marker or before the next timestamp; every packet between must have
+    come. After a loss nothing is handed out until the next keyframe.
+
+    Args:
+        depacketizer: Of the codec received.
+        lost: Told the reason of every access unit given up: `torn`, `malformed`,
+            `too_large`, `chain_broken`.
+        limits: Of memory and patience.
+    """
+
+    def __init__(
+        self,
+        depacketizer: Depacketizer,
+        lost: Callable[[str], None],
+        limits: Limits | None = None,
+    ) -> None:
+        self._depacketizer = depacketizer
+        self._lost = lost
+        self._limits = limits or Limits()
+        self.reset()
+
+    @property
+    def codec(self) -> Codec:
+        """Of what it hands out."""
+        return self._depacketizer.codec
+
+    @property
+    def broken(self) -> bool:
+        """Whether nothing can be handed out before a keyframe comes."""
+        return self._broken
+
+    def reset(self) -> None:
+        """Forgets all packets: what comes next has no connection to them."""
+        self._numbering = Numbering(self._limits.packets)
+        self._next: int | None = None
+        self._held: dict[int, Packet] = {}
+        self._held_bytes = 0
+        self._gap_since = 0.0
+        self._first = True
+        self._parts: list[Packet] = []
+        self._size = 0
+        self._torn: int | None = None
+        self._after_gap()
+
+    def _after_gap(self) -> None:
+        """What is known of the next packet's place in its picture: nothing."""
+        self._broken = True
+        self._previous: int | None = None
+        self._ended = False
+
+    def add(self, packet: Packet) -> list[AccessUnit]:
+        """Takes a packet in; what became whole by it, in decoding order."""
+        index = self._numbering.index(packet.sequence)
+        if index is None:
+            return []
+        if self._next is None or self._numbering.restarted:
+            self._restart(index)
+        if self._next is None or index < self._next or index in self._held:
+            return []
+        out: list[AccessUnit] = []
+        if index == self._next:
+            self._take(packet, packet.arrived_at, out)
+            self._drain(packet.arrived_at, out)
+        else:
+            self._hold(index, packet)
+        while self._held and self._overdue(packet.arrived_at):
+            self._tear()
+            self._next = min(self._held)
+            self._drain(packet.arrived_at, out)
+        return out
+
+    def _restart(self, index: int) -> None:
+        """Begins with `index`, whatever was before."""
+        self._tear()
+        self._held.clear()
+        self._held_bytes = 0
+        self._next = index
+
+    def _hold(self, index: int, packet: Packet) -> None:
+        """Keeps a packet that came before its turn."""
+        if not self._held:
+            self._gap_since = packet.arrived_at
+        self._held[index] = packet
+        self._held_bytes += len(packet.payload)
+
+    def _overdue(self, now: float) -> bool:
+        """Whether what is missing has been waited for long enough."""
+        return (
+            len(self._held) > self._limits.packets
+            or self._held_bytes > self._limits.bytes
+            or now - self._gap_since > self._limits.wait_s
+        )
+
+    def _drain(self, now: float, out: list[AccessUnit]) -> None:
+        """Takes in what is held and has its turn now."""
+        moved = False
+        while self._next is not None and self._next in self._held:
+            packet = self._held.pop(self._next)
+            self._held_bytes -= len(packet.payload)
+            self._take(packet, now, out)
+            moved = True
+        if moved and self._held:
+            self._gap_since = self._held[min(self._held)].arrived_at
+
+    def _take(self, packet: Packet, now: float, out: list[AccessUnit]) -> None:
+        """The next packet in order: ends, begins or continues a picture."""
+        self._next = (self._next or 0) + 1
+        if not packet.payload:
+            return  # padding says nothing of pictures
+        if self._parts and packet.timestamp != self._parts[0].timestamp:
+            self._finish(now, out)
+        if self._parts or self._begins(packet):
+            self._append(packet)
+        elif packet.timestamp != self._torn:
+            self._torn = packet.timestamp
+            self._give_up("torn")
+        self._first = False
+        self._previous = packet.timestamp
+        self._ended = packet.marker
+        if packet.marker and self._parts:
+            self._finish(now, out)
+
+    def _begins(self, packet: Packet) -> bool:
+        """Whether `packet` is surely the first of its picture."""
+        if self._previous is None:
+            return self._depacketizer.starts(packet.payload, first=self._first)
+        return self._ended or packet.timestamp != self._previous
+
+    def _append(self, packet: Packet) -> None:
+        self._parts.append(packet)
+        self._size += len(packet.payload)
+        if len(self._parts) > self._limits.packets or self._size > self._limits.bytes:
+            self._torn = packet.timestamp
+            self._drop_parts()
+            self._give_up("too_large")
+
+    def _finish(self, now: float, out: list[AccessUnit]) -> None:
+        """The picture has ended: hands it out if it can be decoded."""
+        parts = self._drop_parts()
+        try:
+            joined = self._depacketizer.join([part.payload for part in parts])
+        except ValueError:
+            self._give_up("malformed")
+            return
+        if joined is None:
+            return
+        data, keyframe = joined
+        if self._broken and not keyframe:
+            self._give_up("chain_broken")
+            return
+        self._broken = False
+        received_at = min(part.arrived_at for part in parts)
+        out.append(AccessUnit(self.codec, data, keyframe, received_at, now))
+
+    def _tear(self) -> None:
+        """Something before the next packet is lost for good."""
+        if self._parts:
+            self._torn = self._drop_parts()[0].timestamp
+            self._give_up("torn")
+        self._after_gap()
+
+    def _give_up(self, reason: str) -> None:
+        self._broken = True
+        self._lost(reason)
+
+    def _drop_parts(self) -> list[Packet]:
+        parts, self._parts, self._size = self._parts, [], 0
+        return parts

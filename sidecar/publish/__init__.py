@@ -1,0 +1,1 @@
+"""Actions to disk, then to the broker, until acknowledged."""

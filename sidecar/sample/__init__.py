@@ -1,0 +1,1 @@
+"""Which picture of which stream is looked at, and its decoding."""

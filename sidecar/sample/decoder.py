@@ -1,0 +1,213 @@
+"""Access unit to picture; the sampling path's home of PyAV.
+
+Shrinks before it converts: 1.3 ms for 1080p, against 18.6 ms for a full-size array
+(PyAV 18, one EPYC core).
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+import av
+import av.logging
+import numpy as np
+from av.codec.context import Flags
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from sidecar.domain import AccessUnit, Codec, Picture, PictureFormat
+from sidecar.errors import SidecarError
+
+MAX_SIDE: Final = 8192
+MAX_PIXELS: Final = 7680 * 4320  # 8K; a decoder allocates what the stream claims
+_DECODERS: Final = {Codec.VP8: "vp8", Codec.H264: "h264"}
+_METHODS: Final = {
+    "area": Interpolation.AREA,
+    "bilinear": Interpolation.BILINEAR,
+    "fast_bilinear": Interpolation.FAST_BILINEAR,
+    "bicubic": Interpolation.BICUBIC,
+    "point": Interpolation.POINT,
+    "lanczos": Interpolation.LANCZOS,
+}
+_MAX_DELAY: Final = 32  # access units; H.264 holds back 16 pictures at the most
+
+# FFmpeg tells of every torn byte on stderr; the sampler counts them instead.
+av.logging.set_level(None)
+
+
+class DecodeError(SidecarError):
+    """An access unit is torn, not of its codec, or larger than is accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A picture and the access unit it was encoded in (not the one that freed it).
+
+    Attributes:
+        picture: `uint8 (height, width, 3)`, RGB, C-contiguous.
+        received_at: The access unit's.
+        completed_at: The access unit's.
+    """
+
+    picture: Picture
+    received_at: float
+    completed_at: float
+
+
+class Decoder:
+    """Decodes one stream on one thread at a time.
+
+    It begins at a keyframe. An error resets it, and it begins at the next one; access
+    units between are passed over. Resolution and codec may change at any keyframe.
+
+    Args:
+        codec: What the stream is expected to be.
+        fmt: Size and scaling method of the pictures.
+
+    Raises:
+        ValueError: `fmt.resize` is no known method.
+    """
+
+    def __init__(self, codec: Codec, fmt: PictureFormat) -> None:
+        if fmt.resize not in _METHODS:
+            known = ", ".join(_METHODS)
+            raise ValueError(f"resize must be one of {known}; got {fmt.resize!r}")
+        self._codec = codec
+        self._fmt = fmt
+        self._reformatter = VideoReformatter()
+        self._context: VideoCodecContext | None = None
+        self._primed = False
+        self._count = 0
+        self._fed: deque[tuple[int, float, float]] = deque(maxlen=_MAX_DELAY)
+
+    @property
+    def primed(self) -> bool:
+        """Whether the next access unit can be decoded if it is no keyframe."""
+        return self._primed
+
+    def decode(self, au: AccessUnit, *, convert: bool = True) -> Picture | None:
+        """The newest picture that came out, if any; None if `convert` is false.
+
+        Raises:
+            DecodeError: See the class.
+        """
+        decoded = self.follow(au, convert=convert)
+        return decoded.picture if decoded else None
+
+    def follow(self, au: AccessUnit, *, convert: bool = True) -> Decoded | None:
+        """Decodes one of a run of access units; keeps what the next ones refer to.
+
+        Where a stream reorders pictures, one comes out some access units later.
+
+        Raises:
+            DecodeError: See the class.
+        """
+        if not (au.keyframe or self._primed):
+            return None
+        frames = self._feed(au)
+        self._primed = True
+        if not (frames and convert):
+            return None
+        pts = frames[-1].pts
+        return self._decoded(
+            frames[-1], next((fed for fed in self._fed if fed[0] == pts), self._fed[-1])
+        )
+
+    def glance(self, keyframe: AccessUnit) -> Decoded | None:
+        """Decodes a lone keyframe: its picture comes out at once.
+
+        None for a keyframe that is not to be shown. The run, if any, ends: `primed` is
+        false afterwards.
+
+        Raises:
+            DecodeError: See the class.
+        """
+        if self._primed:
+            self.reset()
+        frames = self._feed(keyframe)
+        fed = self._fed[-1]
+        frames += self._drain()
+        return self._decoded(frames[-1], fed) if frames else None
+
+    def reset(self) -> None:
+        """Forgets the run; the next keyframe begins a new one."""
+        self._primed = False
+        self._fed.clear()
+        if self._context is not None and self._context.is_open:
+            self._context.flush_buffers()
+
+    def close(self) -> None:
+        """Lets go of the codec's memory; a decode under way in a thread ends first."""
+        self._context = None
+        self._primed = False
+        self._fed.clear()
+
+    def _feed(self, au: AccessUnit) -> list[VideoFrame]:
+        if not au.data:
+            self._abandon()
+            raise DecodeError("empty access unit")  # PyAV takes it for the end
+        context = self._context_for(au.codec)
+        self._count += 1
+        self._fed.append((self._count, au.received_at, au.completed_at))
+        return self._run(context, au.data)
+
+    def _drain(self) -> list[VideoFrame]:
+        """What the codec holds back for reordering; it is as new afterwards."""
+        try:
+            return self._run(self._context_for(self._codec), None)
+        finally:
+            self.reset()
+
+    def _run(self, context: VideoCodecContext, data: bytes | None) -> list[VideoFrame]:
+        packet = None if data is None else av.Packet(data)
+        if packet is not None:
+            packet.pts = self._count
+        try:
+            frames = context.decode(packet)
+        except av.FFmpegError as exc:
+            self._abandon()
+            raise DecodeError(f"{self._codec}: {exc.strerror}") from exc
+        for frame in frames:
+            if frame.is_corrupt or max(frame.width, frame.height) > MAX_SIDE:
+                self._abandon()
+                raise DecodeError(f"{self._codec}: torn or oversized picture")
+        return frames
+
+    def _abandon(self) -> None:
+        """After an error: a new codec, for the old one may be in any state."""
+        self._context = None
+        self._primed = False
+
+    def _context_for(self, codec: Codec) -> VideoCodecContext:
+        if self._context is None or codec is not self._codec:
+            self._codec = codec
+            self._context = _open(codec)
+        return self._context
+
+    def _decoded(self, frame: VideoFrame, fed: tuple[int, float, float]) -> Decoded:
+        fmt = self._fmt
+        try:
+            small = self._reformatter.reformat(
+                frame,
+                fmt.width,
+                fmt.height,
+                "rgb24",
+                interpolation=_METHODS[fmt.resize],
+                threads=1,
+            )
+        except (av.FFmpegError, ValueError) as exc:
+            self._abandon()
+            name = frame.format.name
+            raise DecodeError(f"{self._codec}: cannot convert {name}") from exc
+        picture = np.ascontiguousarray(small.to_ndarray(), dtype=np.uint8)
+        return Decoded(picture, fed[1], fed[2])
+
+
+def _open(codec: Codec) -> VideoCodecContext:
+    context = av.CodecContext.create(_DECODERS[codec], "r")
+    assert isinstance(context, VideoCodecContext)
+    context.thread_count = 1
+    context.flags |= Flags.low_delay
+    context.options = {"max_pixels": str(MAX_PIXELS)}
+    return context

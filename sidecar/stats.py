@@ -1,0 +1,172 @@
+"""Every number the sidecar counts; the one home of prometheus_client.
+
+Names end in their unit. Labels are closed sets: never a stream id (unbounded).
+"""
+
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+
+_LEG_BUCKETS: Final = (
+    *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
+    *(0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0),
+)
+_BATCH_BUCKETS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+
+LEGS: Final = (
+    "receive",  # first packet to whole access unit
+    "decode",  # whole access unit to array
+    "queue",  # array to start of its batch
+    "inference",  # the batch on the engine
+    "decide",  # scores to actions
+    "outbox",  # action to disk
+    "publish",  # disk to the broker's acknowledgement
+    "enforce",  # acknowledgement to an enforcer's `enforced`
+    "packet_to_broker",  # first packet to the broker's acknowledgement
+)
+
+
+class Stats:
+    """All counters of one sidecar, on a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        reg = self.registry
+        self.lost = Counter(
+            "sidecar_lost_total",
+            "Things given up on purpose or by force, by stage and reason.",
+            ("stage", "reason"),
+            registry=reg,
+        )
+        self.leg_seconds = Histogram(
+            "sidecar_leg_seconds",
+            "Seconds spent in each leg from packet to enforcement.",
+            ("leg",),
+            buckets=_LEG_BUCKETS,
+            registry=reg,
+        )
+        self._ingest(reg)
+        self._classify(reg)
+        self._decide(reg)
+        self._publish(reg)
+
+    def _ingest(self, reg: CollectorRegistry) -> None:
+        self.streams = Gauge(
+            "sidecar_streams", "Streams by supervisor state.", ("state",), registry=reg
+        )
+        self.access_units = Counter(
+            "sidecar_access_units_total",
+            "Whole encoded pictures received.",
+            ("codec", "keyframe"),
+            registry=reg,
+        )
+        self.reconnects = Counter(
+            "sidecar_reconnects_total",
+            "Connections lost or refused, to be tried again.",
+            ("source",),
+            registry=reg,
+        )
+        self.keyframe_requests = Counter(
+            "sidecar_keyframe_requests_total", "PLIs sent.", registry=reg
+        )
+        self.decoding_streams = Gauge(
+            "sidecar_decoding_streams",
+            "Connected streams by what is decoded of them: keyframes, all.",
+            ("decode",),
+            registry=reg,
+        )
+        self.http_refusals = Counter(
+            "sidecar_http_refusals_total",
+            "Requests refused at the door.",
+            ("endpoint", "status"),
+            registry=reg,
+        )
+
+    def _classify(self, reg: CollectorRegistry) -> None:
+        self.samples = Counter(
+            "sidecar_samples_total",
+            "Samples by outcome: scored, error, given_way, stale.",
+            ("outcome",),
+            registry=reg,
+        )
+        self.batch_size = Histogram(
+            "sidecar_batch_size",
+            "Samples in a batch.",
+            buckets=_BATCH_BUCKETS,
+            registry=reg,
+        )
+        self.engine_errors = Counter(
+            "sidecar_engine_errors_total", "Batches the engine failed.", registry=reg
+        )
+
+    def _decide(self, reg: CollectorRegistry) -> None:
+        self.verdict_streams = Gauge(
+            "sidecar_verdict_streams",
+            "Streams by present verdict and, if unknown, reason.",
+            ("verdict", "reason"),
+            registry=reg,
+        )
+        self.coverage_seconds = Counter(
+            "sidecar_coverage_seconds_total",
+            "Stream-seconds spent under each verdict and reason.",
+            ("verdict", "reason"),
+            registry=reg,
+        )
+        self.unseen_age_seconds = Gauge(
+            "sidecar_unseen_age_seconds",
+            "Longest time since any watched stream's last classified sample.",
+            registry=reg,
+        )
+        self.actions = Counter(
+            "sidecar_actions_total",
+            "Actions decided.",
+            ("action", "category", "dry_run"),
+            registry=reg,
+        )
+        self.policy_reloads = Counter(
+            "sidecar_policy_reloads_total",
+            "Policy reloads by outcome: swapped, refused.",
+            ("outcome",),
+            registry=reg,
+        )
+
+    def _publish(self, reg: CollectorRegistry) -> None:
+        self.broker_connected = Gauge(
+            "sidecar_broker_connected", "1 while the broker is connected.", registry=reg
+        )
+        self.published = Counter(
+            "sidecar_published_total",
+            "Messages by kind and outcome: delivered, refused, retried, expired.",
+            ("kind", "outcome"),
+            registry=reg,
+        )
+        self.outbox_depth = Gauge(
+            "sidecar_outbox_depth", "Actions not yet delivered.", registry=reg
+        )
+        self.outbox_oldest_seconds = Gauge(
+            "sidecar_outbox_oldest_seconds",
+            "Age of the oldest undelivered action.",
+            registry=reg,
+        )
+        self.acks = Counter(
+            "sidecar_acks_total",
+            "Enforcers' acknowledgements by state.",
+            ("state",),
+            registry=reg,
+        )
+        self.inbound = Counter(
+            "sidecar_inbound_total",
+            "Inbound MQTT messages by kind and outcome: accepted, refused.",
+            ("kind", "outcome"),
+            registry=reg,
+        )
+
+    def render(self) -> bytes:
+        """The Prometheus text exposition, version 0.0.4."""
+        return generate_latest(self.registry)

@@ -1,0 +1,1 @@
+"""The harmless test cards and the synthetic street they appear in."""

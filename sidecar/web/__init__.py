@@ -1,0 +1,1 @@
+"""Control API, WHIP over HTTP, metrics and health."""

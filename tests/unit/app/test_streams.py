@@ -1,0 +1,279 @@
+"""Streams come and go while the sidecar runs, and leave nothing behind."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from sidecar.app.streams import Origin, Spawn, StreamExists, Streams, StreamSpec
+from sidecar.clock import ManualClock
+from sidecar.decide.policyset import Policy, PolicySet, Selector
+from sidecar.decide.rules import Rule
+from sidecar.domain import (
+    AccessUnit,
+    ActionKind,
+    Category,
+    Codec,
+    PictureFormat,
+    Sample,
+    Scores,
+    SourceKind,
+    Stream,
+    StreamState,
+    UnknownReason,
+    Want,
+)
+from sidecar.errors import (
+    EngineError,
+    StreamUnavailable,
+    StreamUnsupported,
+    UnsupportedReason,
+)
+from sidecar.ingest.source import AccessUnitSource
+from sidecar.ingest.supervisor import SupervisorSettings
+from sidecar.pipeline import Pipeline
+from sidecar.sample.sampler import Sampler, SamplerSettings
+from sidecar.stats import Stats
+from tests.fakes.publisher import MemoryPublisher
+
+pytestmark = pytest.mark.anyio
+
+RULE = Rule("cut", Category.DRUGS, ActionKind.TAKEDOWN, 0.8, 0.3, 2, 3, 10, 60)
+POLICIES = PolicySet((Policy("p", Selector(), (RULE,), None, 3),))
+
+
+class SilentSource:
+    """Connected, and nothing comes until it is ended."""
+
+    codec = Codec.VP8
+
+    def __init__(self, ended: asyncio.Event) -> None:
+        self._ended = ended
+
+    def want(self, want: Want) -> None:
+        """Nothing is delivered either way."""
+
+    def request_keyframe(self) -> None:
+        """There are none."""
+
+    async def __aiter__(self) -> AsyncGenerator[AccessUnit, None]:
+        """Ends when it is told to."""
+        await self._ended.wait()
+        units: tuple[AccessUnit, ...] = ()
+        for unit in units:
+            yield unit
+
+
+class Door:
+    """A connector whose stream lasts until `ended`; may fail instead."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.ended = asyncio.Event()
+        self.entered = asyncio.Event()
+        self.left = asyncio.Event()
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[AccessUnitSource]:
+        """Counts coming and going."""
+        self.entered.set()
+        if self.error is not None:
+            raise self.error
+        try:
+            yield SilentSource(self.ended)
+        finally:
+            self.left.set()
+
+
+class NoEngine:
+    """Never asked here."""
+
+    async def classify(self, sample: Sample) -> Scores:
+        """There is no engine."""
+        raise EngineError(sample.stream_id)
+
+
+class House:
+    """Streams around a memory publisher."""
+
+    def __init__(self, group: asyncio.TaskGroup) -> None:
+        self.clock = ManualClock(100.0)
+        self.stats = Stats()
+        self.publisher = MemoryPublisher(self.clock)
+        pipeline = Pipeline(NoEngine(), self.publisher, self.clock, self.stats)
+        self.executor = ThreadPoolExecutor(1)
+        self.streams = Streams(
+            pipeline, POLICIES, SupervisorSettings(), self.clock, self.stats
+        )
+        self.tasks: list[asyncio.Task[None]] = []
+        self.streams.open(self._spawner(group))
+
+    def _spawner(self, group: asyncio.TaskGroup) -> Spawn:
+        def spawn(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+            self.tasks.append(group.create_task(work, name=name))
+            return self.tasks[-1]
+
+        return spawn
+
+    def sampler(self, stream_id: str) -> Sampler:
+        """A real one."""
+        return Sampler(
+            stream_id,
+            SamplerSettings(),
+            PictureFormat(2, 2),
+            self.executor,
+            self.clock,
+            self.stats,
+            lambda: 0.5,
+        )
+
+    def spec(
+        self, door: Door, name: str = "s", *, reconnect: bool = False
+    ) -> StreamSpec:
+        """A stream behind `door`."""
+        stream = Stream(name, SourceKind.WHEP)
+        return StreamSpec(
+            stream, door, self.sampler(name), Origin.API, reconnect=reconnect
+        )
+
+    def verdict(self, name: str = "s") -> bytes | None:
+        """What the broker holds."""
+        return self.publisher.retained.get(
+            f"moderation/v1/default/streams/{name}/verdict"
+        )
+
+
+@asynccontextmanager
+async def house() -> AsyncIterator[House]:
+    """Streams that are closed at the end, with every task gone."""
+    async with asyncio.TaskGroup() as group:
+        made = House(group)
+        yield made
+        await made.streams.close()
+    made.executor.shutdown()
+    assert all(task.done() for task in made.tasks)
+
+
+async def test_a_stream_is_added_watched_and_removed() -> None:
+    """Removing returns once the connection is closed and the verdict emptied."""
+    async with house() as h:
+        door = Door()
+        h.streams.add(h.spec(door))
+        await door.entered.wait()
+        assert h.verdict() is not None
+        with pytest.raises(StreamExists):
+            h.streams.add(h.spec(Door()))
+        assert await h.streams.remove("s")
+        assert door.left.is_set()
+        assert len(h.streams) == 0
+        assert not h.verdict()
+        assert not await h.streams.remove("s")
+
+
+async def test_a_stream_that_ends_leaves_by_itself() -> None:
+    """Without reconnection the end of the source is the end of the watch."""
+    async with house() as h:
+        door = Door()
+        h.streams.add(h.spec(door))
+        await door.entered.wait()
+        door.ended.set()
+        await asyncio.wait(h.tasks)
+        assert h.streams.get("s") is None
+        assert not h.verdict()
+
+
+async def test_a_stream_that_can_never_be_seen_stays_listed_and_says_why() -> None:
+    """Unsupported input is UNKNOWN with its reason until somebody removes it."""
+    async with house() as h:
+        error = StreamUnsupported("s", "AV1", reason=UnsupportedReason.CODEC)
+        h.streams.add(h.spec(Door(error)))
+        await asyncio.wait(h.tasks)
+        watch = h.streams.get("s")
+        assert watch is not None
+        assert watch.status.state is StreamState.UNSUPPORTED
+        assert watch.verdict.reason is UnknownReason.UNDECODABLE_CODEC
+        assert await h.streams.remove("s")
+
+
+async def test_one_failing_stream_does_not_touch_another() -> None:
+    """Each has its own task and its own errors."""
+    async with house() as h:
+        good = Door()
+        h.streams.add(h.spec(Door(StreamUnavailable("a", "gone")), "a"))
+        h.streams.add(h.spec(good, "b"))
+        await good.entered.wait()
+        await asyncio.wait(h.tasks[:1])
+        assert [watch.stream.id for watch in h.streams] == ["b"]
+        assert not good.left.is_set()
+
+
+async def test_a_publisher_that_was_turned_away_is_shown_for_a_while() -> None:
+    """Its stream is live somewhere and not seen here: UNKNOWN, not absent."""
+    async with house() as h:
+        stream = Stream("s", SourceKind.WHIP)
+        reason = UnknownReason.UNDECODABLE_CODEC
+        h.streams.show_refused(stream, h.sampler("s"), reason, "AV1 only")
+        watch = h.streams.get("s")
+        assert watch is not None
+        assert watch.verdict.reason is reason
+        h.clock.advance(601)
+        await h.streams.tick()
+        assert h.streams.get("s") is None
+
+
+async def test_a_turned_away_publisher_may_come_back() -> None:
+    """A proper session takes the refused one's place."""
+    async with house() as h:
+        stream = Stream("s", SourceKind.WHIP)
+        reason = UnknownReason.UNDECODABLE_CODEC
+        h.streams.show_refused(stream, h.sampler("s"), reason, "AV1 only")
+        door = Door()
+        h.streams.add(h.spec(door))
+        await door.entered.wait()
+        h.streams.show_refused(stream, h.sampler("s"), reason, "ignored while watched")
+        watch = h.streams.get("s")
+        assert watch is not None
+        assert watch.status.state is StreamState.LIVE
+
+
+async def test_an_exchange_replaces_a_stream_in_order() -> None:
+    """The old connection is closed before the new one opens; None only stops."""
+    async with house() as h:
+        old, new = Door(), Door()
+        h.streams.add(h.spec(old))
+        await old.entered.wait()
+        h.streams.exchange("s", h.spec(new))
+        await new.entered.wait()
+        assert old.left.is_set()
+        h.streams.exchange("s", None)
+        await new.left.wait()
+
+
+async def test_gauges_show_every_stream_under_its_state() -> None:
+    """A tick fills the gauges from what is there now."""
+    async with house() as h:
+        door = Door()
+        h.streams.add(h.spec(door))
+        await door.entered.wait()
+        h.clock.advance(7.0)
+        await h.streams.tick()
+        value = h.stats.registry.get_sample_value
+        assert value("sidecar_streams", {"state": "live"}) == 1
+        labels = {"verdict": "unknown", "reason": "starting"}
+        assert value("sidecar_verdict_streams", labels) == 1
+        assert value("sidecar_unseen_age_seconds", {}) == 7.0
+
+
+async def test_a_stream_that_was_cut_can_be_cleared_after_its_end() -> None:
+    """It is remembered, up to a limit."""
+    async with house() as h:
+        door = Door()
+        watch = h.streams.add(h.spec(door))
+        await door.entered.wait()
+        watch.cut = True
+        await h.streams.remove("s")
+        assert h.streams.ended_after_cut("s") == watch.stream
+        assert h.streams.ended_after_cut("t") is None

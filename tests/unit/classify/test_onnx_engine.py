@@ -1,0 +1,198 @@
+"""The real engine: what the contract tests cannot see from outside."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+
+from sidecar.classify.manifest import load
+from sidecar.classify.onnx_engine import EngineSettings, OnnxEngine
+from sidecar.classify.onnx_session import OnnxSession
+from sidecar.domain import Picture
+from sidecar.errors import EngineDead, EngineError, ManifestError
+from tests.fakes.onnx_models import (
+    SIDE,
+    card,
+    mean_colour,
+    mean_colour_folder,
+    model_of,
+    write,
+)
+
+WHITE: Picture = np.full((SIDE, SIDE, 3), 255, np.uint8)
+BLACK: Picture = np.zeros((SIDE, SIDE, 3), np.uint8)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[OnnxEngine]:
+    """A loaded engine."""
+    made = OnnxEngine.load(load(mean_colour_folder(tmp_path / "m")))
+    yield made
+    made.close()
+
+
+def test_it_is_ready_when_it_is_loaded(engine: OnnxEngine) -> None:
+    """Reference, format and labels are the manifest's; the thread runs."""
+    assert engine.ref.name == "mean-colour"
+    assert (engine.fmt.width, engine.fmt.height, engine.fmt.resize) == (8, 8, "area")
+    assert len(engine.categories) == 3
+    assert engine.max_batch_size == 4
+    names = [thread.name for thread in threading.enumerate()]
+    assert names.count("inference-mean-colour") == 1
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"garbage", mean_colour().SerializeToString()[:90]]
+)
+def test_a_broken_file_is_told_and_leaves_no_thread(
+    tmp_path: Path, data: bytes
+) -> None:
+    """A ManifestError with the file's name; no thread stays behind."""
+    manifest = load(write(tmp_path / "m", data, card()))
+    before = threading.active_count()
+    with pytest.raises(ManifestError, match=r"model\.onnx: .*export it again"):
+        OnnxEngine.load(manifest)
+    assert threading.active_count() == before
+
+
+def test_an_operator_onnxruntime_lacks_is_told(tmp_path: Path) -> None:
+    """What ONNX's checker cannot know shows when the session is made."""
+    model = mean_colour()
+    model.graph.node[3].op_type = "NoSuchOperator"
+    model.graph.node[3].domain = "com.microsoft"
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    manifest = load(write(tmp_path / "m", model, card()))
+    with pytest.raises(ManifestError, match=r"onnxruntime refuses it: .*NoSuchOp"):
+        OnnxEngine.load(manifest)
+
+
+def test_scores_that_are_none_show_at_load(tmp_path: Path) -> None:
+    """A net without scores in 0…1 is refused before the first stream comes."""
+    manifest = load(logarithm(tmp_path / "m"))
+    with pytest.raises(ManifestError, match=r"mend output\.activation"):
+        OnnxEngine.load(manifest)
+
+
+def logarithm(folder: Path) -> Path:
+    """A net that gives the logarithm of the mean: -infinity on black."""
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["m"], axes=[2, 3], keepdims=0),
+        helper.make_node("Log", ["m"], ["y"]),
+    ]
+    model = model_of(
+        nodes,
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, SIDE, SIDE])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])],
+    )
+    return write(folder, model, card(output={"activation": "none"}))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("bad", ["nan", "too high"])
+async def test_scores_that_are_none_are_an_error(
+    engine: OnnxEngine, monkeypatch: pytest.MonkeyPatch, bad: str
+) -> None:
+    """NaN or scores beyond 0…1 never leave the engine; the next batch may."""
+    value = float("nan") if bad == "nan" else 1.5
+    rows = np.full((1, 3), value, np.float32)
+    with monkeypatch.context() as patch:
+        patch.setattr(OnnxSession, "_call", lambda _self, _count: rows)
+        with pytest.raises(EngineError, match="not finite numbers in 0…1"):
+            await engine.infer([WHITE])
+    assert (await engine.infer([WHITE])).shape == (1, 3)
+
+
+@pytest.mark.anyio
+async def test_scores_of_another_shape_are_an_error(
+    engine: OnnxEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row too few would answer the wrong caller."""
+    rows = np.zeros((1, 3), np.float32)
+    monkeypatch.setattr(OnnxSession, "_call", lambda _self, _count: rows)
+    with pytest.raises(EngineError, match="shape"):
+        await engine.infer([WHITE, BLACK])
+
+
+@pytest.mark.anyio
+async def test_onnxruntimes_errors_are_translated(engine: OnnxEngine) -> None:
+    """What onnxruntime raises comes out as EngineError, with its first line."""
+    engine._session.stop()
+    with pytest.raises(EngineError, match=r"onnxruntime: .*terminate"):
+        await engine.infer([WHITE])
+
+
+@pytest.mark.anyio
+async def test_an_engine_that_does_not_answer_is_dead(
+    engine: OnnxEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch beyond `timeout_s` ends the engine; everybody is told."""
+    hold = threading.Event()
+    rows = np.zeros((1, 3), np.float32)
+
+    def stuck(_session: OnnxSession, _count: int) -> object:
+        hold.wait(5)
+        return rows
+
+    monkeypatch.setattr(OnnxSession, "_call", stuck)
+    monkeypatch.setattr(engine, "_timeout_s", 0.05)
+    for _ in range(2):
+        with pytest.raises(EngineDead, match=r"within 0\.05 s"):
+            await engine.infer([WHITE])
+    hold.set()
+
+
+@pytest.mark.anyio
+async def test_a_waiter_that_leaves_frees_no_memory_in_use(
+    engine: OnnxEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The arena is filled by the thread itself, after the batch before has ended."""
+    begun, hold = threading.Event(), threading.Event()
+    seen: list[int] = []
+    real = OnnxSession._call
+
+    def slow(session: OnnxSession, count: int) -> object:
+        begun.set()
+        hold.wait(5)
+        seen.append(int(session._arena[0, 0, 0, 0]))
+        return real(session, count)
+
+    monkeypatch.setattr(OnnxSession, "_call", slow)
+    async with asyncio.TaskGroup() as group:
+        leaving = group.create_task(engine.infer([WHITE]), name="leaving")
+        await asyncio.to_thread(begun.wait, 5)
+        staying = group.create_task(engine.infer([BLACK]), name="staying")
+        leaving.cancel()
+        await asyncio.sleep(0)
+        hold.set()
+    assert seen == [255, 0]
+    assert staying.result()[0] == pytest.approx([1 / 3] * 3, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"threads": 0}, {"max_batch_size": 0}, {"timeout_s": 0.0}]
+)
+def test_hopeless_settings_are_refused(bad: dict[str, int]) -> None:
+    """No threads, no room, no time: a ValueError."""
+    with pytest.raises(ValueError, match="threads and max_batch_size"):
+        EngineSettings(**bad)
+
+
+def test_it_warms_up_every_size_that_matters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first streams do not pay for the first run of a batch size."""
+    sizes: list[int] = []
+    real = OnnxSession._call
+
+    def counted(session: OnnxSession, count: int) -> object:
+        sizes.append(count)
+        return real(session, count)
+
+    monkeypatch.setattr(OnnxSession, "_call", counted)
+    manifest = load(mean_colour_folder(tmp_path / "m"))
+    OnnxEngine.load(manifest, EngineSettings(max_batch_size=6)).close()
+    assert sizes == [1, 2, 4, 6]

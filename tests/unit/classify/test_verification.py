@@ -1,0 +1,115 @@
+"""`verify` tells a sound model from one that does not do what its card says."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+
+from sidecar.classify.catalogue import VerifyReport, bundled_models, find, verify
+from sidecar.classify.manifest import load
+from sidecar.classify.onnx_session import OnnxSession
+from sidecar.domain import Category
+from tests.fakes.onnx_models import (
+    SIDE,
+    card,
+    mean_colour,
+    mean_colour_folder,
+    model_of,
+    write,
+)
+
+
+def failed(report: VerifyReport) -> dict[str, str]:
+    """The checks that failed, with their details."""
+    return {check.name: check.detail for check in report.checks if not check.ok}
+
+
+def test_a_sound_model_passes(tmp_path: Path) -> None:
+    """Every check is good and says what was seen."""
+    report = verify(load(mean_colour_folder(tmp_path / "m")))
+    assert report.ok, failed(report)
+    names = [check.name for check in report.checks]
+    assert names == [
+        *("hash", "graph", "shapes", "scores", "batch", "combine", "colour order")
+    ]
+    assert "Transpose, Cast, Mul, Add, Softmax" in report.checks[1].detail
+    assert "fed rgb; red and blue differ by 0.9" in report.checks[-1].detail
+
+
+def test_independent_labels_need_no_sum(tmp_path: Path) -> None:
+    """After a sigmoid nothing has to sum to 1."""
+    folder = mean_colour_folder(tmp_path / "m", output={"activation": "sigmoid"})
+    report = verify(load(folder))
+    assert report.ok, failed(report)
+
+
+def test_a_broken_file_fails_and_ends_the_questions(tmp_path: Path) -> None:
+    """Without a graph there is nothing more to ask."""
+    report = verify(load(write(tmp_path / "m", b"garbage", card())))
+    assert not report.ok
+    assert list(failed(report)) == ["graph"]
+    assert "export it again" in failed(report)["graph"]
+
+
+def test_scores_that_do_not_compete_are_told(tmp_path: Path) -> None:
+    """A sigmoid inside the graph, declared as scores of one whole."""
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["m"], axes=[2, 3], keepdims=0),
+        helper.make_node("Sigmoid", ["m"], ["y"]),
+    ]
+    model = model_of(
+        nodes,
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, SIDE, SIDE])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])],
+    )
+    folder = write(tmp_path / "m", model, card(output={"activation": "none"}))
+    report = verify(load(folder))
+    assert "say output.combine: max" in failed(report)["combine"]
+
+
+def test_scores_out_of_range_on_some_picture_are_told(tmp_path: Path) -> None:
+    """Raw means pass on black, where warm-up looks, and fail on noise."""
+    model = mean_colour()
+    folder = write(tmp_path / "m", model, card(output={"activation": "none"}))
+    report = verify(load(folder))
+    assert "not finite numbers in 0…1" in failed(report)["scores"]
+
+
+def test_a_picture_that_suffers_from_company_is_told(tmp_path: Path) -> None:
+    """A net that normalises over the batch is no classifier of single pictures."""
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["m"], axes=[2, 3], keepdims=0),
+        helper.make_node("ReduceMean", ["m"], ["b"], axes=[0], keepdims=1),
+        helper.make_node("Sub", ["m", "b"], ["d"]),
+        helper.make_node("Mul", ["d", "four"], ["y"]),
+    ]
+    model = model_of(
+        nodes,
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, SIDE, SIDE])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])],
+        weights={"four": np.float32(4)},
+    )
+    report = verify(load(write(tmp_path / "m", model, card())))
+    assert list(failed(report)) == ["batch"]
+
+
+def test_the_reference_model_is_sound() -> None:
+    """The model that comes along loads, verifies, and names the shipped categories."""
+    if not (bundled_models() / "testcard" / "model.onnx").is_file():
+        pytest.skip("models/testcard/model.onnx has not been trained yet")
+    manifest = load(find("testcard", [bundled_models()]))
+    report = verify(manifest)
+    assert report.ok, failed(report)
+    categories = {category for _, category in manifest.categories.labels}
+    assert categories >= {
+        Category.SAFE,
+        Category.SEXUAL_EXPLICIT,
+        Category.VIOLENCE_GRAPHIC,
+        Category.SELF_HARM_ACT,
+    }
+    assert manifest.model_path.stat().st_size <= 1 << 20
+    black = np.zeros((manifest.input.height, manifest.input.width, 3), np.uint8)
+    session = OnnxSession(manifest)
+    scores = manifest.categories.by_category(session.run([black])[0])
+    assert max(scores, key=lambda c: scores[c].score) is Category.SAFE

@@ -1,0 +1,109 @@
+"""RTCP that goes back: requests, losses, reports."""
+
+import pytest
+from aiortc.rtp import (
+    AnyRtcpPacket,
+    RtcpPacket,
+    RtcpPsfbPacket,
+    RtcpRrPacket,
+    RtcpRtpfbPacket,
+    RtcpSenderInfo,
+    RtcpSrPacket,
+)
+
+from sidecar.ingest.feedback import Feedback
+from sidecar.ingest.rtp import Packet
+from sidecar.stats import Stats
+
+OURS, MEDIA = 7, 8
+
+
+class Sent:
+    """What was sent, parsed again."""
+
+    def __init__(self) -> None:
+        self.packets: list[AnyRtcpPacket] = []
+
+    async def send(self, data: bytes) -> None:
+        """Like the transport's."""
+        self.packets += RtcpPacket.parse(data)
+
+
+def packet(sequence: int, at: float = 0.0) -> Packet:
+    """A packet as far as feedback cares."""
+    return Packet(sequence, 0, marker=False, payload=b"x", arrived_at=at)
+
+
+def test_keyframe_request_waits_for_the_source() -> None:
+    """Before the sender is heard nobody can be asked; then it is, at once."""
+    sent, stats = Sent(), Stats()
+    feedback = Feedback(sent.send, OURS, stats)
+    feedback.request_keyframe()
+    assert sent.packets == []
+    feedback.about(MEDIA)
+    feedback.about(MEDIA + 1)
+    assert sent.packets == [RtcpPsfbPacket(fmt=1, ssrc=OURS, media_ssrc=MEDIA)]
+    assert stats.registry.get_sample_value("sidecar_keyframe_requests_total") == 1
+
+
+def test_losses_are_asked_for() -> None:
+    """A gap is answered by NACKs of at most 60 numbers each."""
+    sent = Sent()
+    feedback = Feedback(sent.send, OURS, Stats())
+    feedback.about(MEDIA)
+    feedback.came(packet(1), repeated=False)
+    feedback.came(packet(102), repeated=False)
+    assert all(isinstance(p, RtcpRtpfbPacket) for p in sent.packets)
+    lost = [n for p in sent.packets if isinstance(p, RtcpRtpfbPacket) for n in p.lost]
+    assert lost == list(range(2, 102))
+    assert len(sent.packets) == 2
+
+
+def test_report_tells_losses_and_the_age_of_the_senders() -> None:
+    """Numbers as in RFC 3550; a retransmission does not count as received."""
+    sent = Sent()
+    feedback = Feedback(sent.send, OURS, Stats())
+    feedback.report(0.0)
+    feedback.about(MEDIA)
+    feedback.report(0.0)
+    feedback.came(packet(1), repeated=False)
+    feedback.came(packet(3), repeated=False)
+    feedback.came(packet(2), repeated=True)
+    info = RtcpSenderInfo(0x1234_5678_9ABC_DEF0, 0, 0, 0)
+    feedback.sender_report(RtcpSrPacket(ssrc=MEDIA, sender_info=info), 1.0)
+    feedback.sender_report(RtcpSrPacket(ssrc=99, sender_info=info), 2.0)
+    feedback.report(2.5)
+    report = sent.packets[-1]
+    assert isinstance(report, RtcpRrPacket)
+    block = report.reports[0]
+    assert (block.ssrc, block.packets_lost, block.highest_sequence) == (MEDIA, 1, 3)
+    assert block.lsr == 0x5678_9ABC
+    assert block.dlsr == round(1.5 * 65_536)
+
+
+async def _closed(_: bytes) -> None:
+    raise ConnectionError
+
+
+class _Never:
+    def __await__(self) -> object:
+        yield
+
+
+async def _waiting(_: bytes) -> None:
+    await _Never()  # type: ignore[misc]
+
+
+def test_closed_transport_is_no_fault() -> None:
+    """Feedback after the end goes nowhere."""
+    feedback = Feedback(_closed, OURS, Stats())
+    feedback.about(MEDIA)
+    feedback.request_keyframe()
+
+
+def test_transport_that_makes_us_wait_is_told() -> None:
+    """What is relied on of aiortc: sending never suspends."""
+    feedback = Feedback(_waiting, OURS, Stats())
+    feedback.about(MEDIA)
+    with pytest.raises(RuntimeError, match="aiortc has changed"):
+        feedback.request_keyframe()

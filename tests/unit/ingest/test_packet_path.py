@@ -1,0 +1,193 @@
+"""PacketPath: whose packet, which codec, what to ask for."""
+
+from dataclasses import replace
+
+import pytest
+
+from sidecar.domain import Codec
+from sidecar.errors import StreamUnavailable, StreamUnsupported, UnsupportedReason
+from sidecar.ingest.buffer import AccessUnitBuffer
+from sidecar.ingest.packet_path import Agreement, PacketPath
+from sidecar.ingest.rtp import Packet
+from sidecar.ingest.source import Want
+from sidecar.stats import Stats
+from tests.fakes.rtp_streams import sent, stream
+
+VP8, RTX, H264, OPUS, FOREIGN = 96, 97, 98, 111, 120
+AGREED = Agreement(
+    codecs={VP8: Codec.VP8, H264: Codec.H264},
+    rtx={RTX: VP8},
+    ignored=frozenset({OPUS}),
+)
+
+
+class Asked:
+    """Takes note of what the path says back."""
+
+    def __init__(self) -> None:
+        self.sources: list[int] = []
+        self.keyframes = 0
+        self.repeated: list[int] = []
+
+    def about(self, media_ssrc: int) -> None:
+        """Noted."""
+        self.sources.append(media_ssrc)
+
+    def request_keyframe(self) -> None:
+        """Counted."""
+        self.keyframes += 1
+
+    def came(self, packet: Packet, *, repeated: bool) -> None:
+        """Noted if repeated."""
+        if repeated:
+            self.repeated.append(packet.sequence)
+
+
+class Receiving:
+    """A path with a buffer that keeps everything."""
+
+    def __init__(self, want: Want = Want.ALL) -> None:
+        self.asked = Asked()
+        self.stats = Stats()
+        self.buffer = AccessUnitBuffer(self.stats)
+        self.buffer.want(want)
+        self.path = PacketPath("s", self.buffer, self.asked, self.stats, 10.0)
+        self.path.begin(AGREED, 0.0)
+
+    def take(self, payload_type: int, ssrc: int, *packets: Packet) -> None:
+        """Packets in."""
+        for packet in packets:
+            self.path.take(payload_type, ssrc, packet)
+
+    @property
+    def data(self) -> list[bytes]:
+        """What the buffer holds."""
+        return [unit.data for unit in self.buffer._units]
+
+
+def test_media_comes_out_and_is_counted() -> None:
+    """A stream without loss is handed out whole, with one PLI at most."""
+    got = Receiving()
+    assert got.path.codec is Codec.VP8
+    got.take(VP8, 1, *stream(Codec.VP8))
+    assert got.data == [p.data for p in sent(Codec.VP8)]
+    labels = {"codec": "VP8", "keyframe": "true"}
+    counted = got.stats.registry.get_sample_value("sidecar_access_units_total", labels)
+    assert counted == sum(p.keyframe for p in sent(Codec.VP8))
+    assert got.asked.sources == [1]
+    assert got.path.ssrc == 1
+
+
+def test_retransmissions_take_their_place() -> None:
+    """A packet that comes wrapped in RTX counts as the one that was lost."""
+    packets = stream(Codec.VP8)
+    lost = packets[3]
+    wrapped = replace(lost, payload=lost.sequence.to_bytes(2, "big") + lost.payload)
+    got = Receiving()
+    got.take(VP8, 1, *packets[:3], *packets[4:6])
+    got.take(RTX, 2, wrapped, replace(wrapped, payload=b""))
+    got.take(VP8, 1, *packets[6:])
+    assert got.data == [p.data for p in sent(Codec.VP8)]
+    assert got.asked.repeated == [lost.sequence]
+
+
+def test_retransmission_before_any_media_is_ignored() -> None:
+    """Without media there is nothing that it could complete."""
+    got = Receiving()
+    got.take(RTX, 2, stream(Codec.VP8)[0])
+    assert got.asked.repeated == []
+
+
+def test_sender_may_change_between_the_codecs_agreed_on() -> None:
+    """Another payload type begins anew with its own codec."""
+    got = Receiving()
+    got.take(VP8, 1, *stream(Codec.VP8))
+    got.take(H264, 1, *stream(Codec.H264))
+    assert got.path.codec is Codec.H264
+    assert got.data[-1] == sent(Codec.H264)[-1].data
+
+
+def test_parameter_sets_of_the_description_are_used() -> None:
+    """A payload type with `sprop-parameter-sets` may send bare keyframes."""
+    got = Receiving()
+    sprop = {H264: "Z0IAH+k=,aM48gA=="}
+    got.path.begin(Agreement({H264: Codec.H264}, sprop=sprop), 0.0)
+    got.take(H264, 1, Packet(1, 1, marker=True, payload=b"\x65\x88", arrived_at=0.0))
+    assert len(got.data) == 1
+
+
+def test_new_source_begins_anew_and_is_asked_for_a_keyframe() -> None:
+    """A publisher that restarts under another SSRC is followed; the old one ignored."""
+    got = Receiving()
+    packets = stream(Codec.VP8)
+    got.take(VP8, 1, *packets[:5])
+    got.take(VP8, 2, *(replace(p, sequence=p.sequence + 20_000) for p in packets))
+    got.take(VP8, 1, packets[5])
+    assert got.asked.sources == [1, 2]
+    assert got.data[-len(sent(Codec.VP8)) :] == [p.data for p in sent(Codec.VP8)]
+
+
+def test_endless_sources_end_the_stream() -> None:
+    """A sender that changes its SSRC for ever is given up."""
+    got = Receiving()
+    for ssrc in range(32):
+        got.take(VP8, ssrc, stream(Codec.VP8)[0])
+    with pytest.raises(StreamUnavailable, match="SSRC"):
+        got.take(VP8, 99, stream(Codec.VP8)[0])
+
+
+def test_codec_not_agreed_on_is_told_after_a_while() -> None:
+    """Many such packets, and none of ours for a second: the sender has changed."""
+    got = Receiving()
+    packet = stream(Codec.VP8)[0]
+    got.take(FOREIGN, 1, *(replace(packet, arrived_at=0.5) for _ in range(80)))
+    with pytest.raises(StreamUnsupported) as refusal:
+        got.take(FOREIGN, 1, replace(packet, arrived_at=1.1))
+    assert refusal.value.reason is UnsupportedReason.CODEC
+
+
+def test_few_foreign_packets_are_told_by_the_watchdog() -> None:
+    """A slow sender of another codec is not merely silent."""
+    got = Receiving()
+    got.take(FOREIGN, 1, stream(Codec.VP8)[0])
+    with pytest.raises(StreamUnsupported, match="not agreed on"):
+        got.path.check(10.0)
+
+
+def test_other_tracks_are_ignored() -> None:
+    """Audio that is still sent is neither a codec change nor a sign of life."""
+    got = Receiving()
+    packet = replace(stream(Codec.VP8)[0], arrived_at=9.0)
+    got.take(OPUS, 1, *([packet] * 100))
+    got.path.check(9.9)
+    with pytest.raises(StreamUnavailable, match="no packets for 10 s"):
+        got.path.check(10.0)
+
+
+def test_keyframes_are_asked_for_each_second_until_one_comes() -> None:
+    """Joining in the middle: one PLI at once, then one a second."""
+    got = Receiving(Want.KEYFRAMES)
+    delta = stream(Codec.VP8)[-1]
+    for tenth in range(25):
+        at = replace(delta, sequence=tenth, timestamp=tenth, arrived_at=tenth / 10)
+        got.take(VP8, 1, at)
+    assert got.asked.keyframes == 3
+
+
+@pytest.mark.parametrize(("want", "asked"), [(Want.ALL, 6), (Want.KEYFRAMES, 1)])
+def test_broken_chain_is_mended_sooner_where_all_is_wanted(
+    want: Want, asked: int
+) -> None:
+    """Who wants keyframes only is given the next one in its time, 5 s."""
+    got = Receiving(want)
+    packets = stream(Codec.VP8)
+    keyframe = [p for p in packets if p.timestamp == 0]
+    got.take(VP8, 1, *keyframe)
+    before = got.asked.keyframes
+    for tenth in range(1, 70):
+        sequence = keyframe[-1].sequence + 1 + tenth
+        late = replace(
+            packets[-1], sequence=sequence, timestamp=tenth, arrived_at=tenth / 10
+        )
+        got.take(VP8, 1, late)
+    assert got.asked.keyframes - before == asked

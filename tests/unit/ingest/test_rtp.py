@@ -1,0 +1,149 @@
+"""Sequence numbers, losses and reception reports (RFC 3550, RFC 4585, RFC 4588)."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.ingest.rtp import Missing, Numbering, Packet, Reception, unwrap_rtx
+
+
+def packet(sequence: int, timestamp: int = 0, at: float = 0.0) -> Packet:
+    """A packet as far as statistics care."""
+    return Packet(sequence, timestamp, marker=False, payload=b"x", arrived_at=at)
+
+
+def test_retransmission_carries_its_original_number() -> None:
+    """The first two bytes are the sequence number; shorter is a padding probe."""
+    assert unwrap_rtx(b"\x01\x02data") == (0x0102, b"data")
+    assert unwrap_rtx(b"\x01\x02") == (0x0102, b"")
+    assert unwrap_rtx(b"\x01") is None
+
+
+@given(
+    st.integers(0, 65_535),
+    st.lists(st.integers(-1000, 1000), max_size=50),
+)
+def test_numbers_are_endless(first: int, steps: list[int]) -> None:
+    """Within half a window either way, differences survive every wrap-around."""
+    numbering = Numbering()
+    assert numbering.index(first) == first
+    highest = first
+    for step in steps:
+        index = highest + step
+        assert numbering.index(index % 65_536) == index
+        highest = max(highest, index)
+        assert not numbering.restarted
+
+
+def test_far_number_counts_only_when_continued() -> None:
+    """One stray packet is none; its successor starts another numbering."""
+    numbering = Numbering()
+    numbering.index(10)
+    assert numbering.index(30_000) is None
+    assert numbering.index(11) == 11
+    assert numbering.index(30_001) is None
+    assert numbering.index(30_002) == 30_002
+    assert numbering.restarted
+    assert numbering.index(65_535) is None
+    assert numbering.index(0) == 0
+
+
+def test_gap_is_asked_for_at_once_and_again() -> None:
+    """Lost packets are asked for when noticed, then each interval, then no more."""
+    missing = Missing(tries=2, interval_s=0.1)
+    missing.add(65_534, 0.0)
+    missing.add(1, 0.0)
+    assert missing.due(0.0) == [65_535, 0]
+    assert missing.due(0.05) == []
+    missing.add(65_535, 0.06)
+    assert missing.due(0.1) == [0]
+    assert missing.due(0.2) == []
+    assert len(missing) == 0
+
+
+def test_stray_and_new_numberings_are_not_losses() -> None:
+    """Nothing between two numberings is asked for."""
+    missing = Missing()
+    missing.add(1, 0.0)
+    missing.add(40_000, 0.0)
+    missing.add(40_001, 0.0)
+    missing.add(40_003, 0.0)
+    assert missing.due(0.0) == [40_002]
+
+
+def test_more_losses_than_can_be_repaired_are_given_up() -> None:
+    """Beyond the limit nothing is asked for: a keyframe is the better way out."""
+    missing = Missing(limit=3)
+    missing.add(0, 0.0)
+    missing.add(3, 0.0)
+    assert len(missing) == 2
+    missing.add(6, 0.0)
+    assert len(missing) == 0
+    missing.add(8, 0.0)
+    missing.clear()
+    assert len(missing) == 0
+    missing.add(20, 0.0)
+    assert missing.due(0.0) == []
+
+
+@given(st.lists(st.integers(0, 65_535), max_size=60), st.integers(1, 200))
+def test_requests_are_bounded_whatever_comes(numbers: list[int], limit: int) -> None:
+    """Any numbers: never more asked for than the limit."""
+    missing = Missing(limit=limit)
+    for at, number in enumerate(numbers):
+        missing.add(number, float(at))
+        assert len(missing.due(float(at))) <= limit
+        assert len(missing) <= limit
+
+
+def test_no_report_before_any_packet() -> None:
+    """There is nothing to say of a source not heard."""
+    assert Reception().report() is None
+
+
+def test_report_counts_what_did_not_come() -> None:
+    """Fraction of the interval in 1/256, losses in all, highest number with cycles."""
+    reception = Reception()
+    for number in (65_534, 65_535, 1):
+        reception.add(packet(number))
+    report = reception.report()
+    assert report is not None
+    assert report.fraction_lost == 64
+    assert report.packets_lost == 1
+    assert report.highest_sequence == 65_537
+    reception.add(packet(2))
+    again = reception.report()
+    assert again is not None
+    assert (again.fraction_lost, again.packets_lost) == (0, 1)
+
+
+def test_late_packets_make_up_for_losses() -> None:
+    """A packet out of order was not lost; doubles may even make it negative."""
+    reception = Reception()
+    for number in (1, 3, 2, 2, 2, 40_000):
+        reception.add(packet(number))
+    report = reception.report()
+    assert report is not None
+    assert (report.packets_lost, report.fraction_lost) == (-2, 0)
+
+
+def test_new_numbering_begins_a_new_count() -> None:
+    """A sender's restart is no loss of thousands."""
+    reception = Reception()
+    for number in (1, 2, 30_000, 30_001, 30_002):
+        reception.add(packet(number))
+    report = reception.report()
+    assert report is not None
+    assert (report.packets_lost, report.highest_sequence) == (0, 30_002)
+
+
+def test_jitter_is_deviation_from_the_timestamps() -> None:
+    """Punctual packets give none; 1 ms of deviation gives 90 / 16 at first."""
+    reception = Reception()
+    for number in range(3):
+        reception.add(packet(number, timestamp=number * 3000, at=number / 30))
+    steady = reception.report()
+    reception.add(packet(3, timestamp=9000, at=3 / 30 + 0.001))
+    late = reception.report()
+    assert steady is not None
+    assert late is not None
+    assert (steady.jitter, late.jitter) == (0, 5)

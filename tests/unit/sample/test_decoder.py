@@ -1,0 +1,172 @@
+"""Access unit to picture, on real encoded video."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sidecar.domain import Codec, Picture, PictureFormat
+from sidecar.sample.decoder import Decoder
+from tests.fakes.encoded import BLUE, GREEN, RED, Colour, clip, field
+
+FORMAT = PictureFormat(32, 24)
+CODECS = pytest.mark.parametrize("codec", list(Codec))
+CLIPS = {
+    codec: clip(
+        codec,
+        [field(c) for c in (RED, GREEN, BLUE) for _ in range(4)],
+        keyframe_every=4,
+    )
+    for codec in Codec
+}
+
+
+def is_of(picture: Picture | None, colour: Colour) -> bool:
+    """Whether a picture is of one colour, as far as a codec keeps it."""
+    assert picture is not None
+    return bool(np.abs(picture.astype(int) - colour).max() < 40)
+
+
+@CODECS
+def test_a_picture_is_rgb_and_as_the_model_wants_it(codec: Codec) -> None:
+    """Height, width, RGB; one contiguous block of uint8; left is left."""
+    (unit,) = clip(codec, [field(RED, BLUE)])
+    picture = Decoder(codec, FORMAT).decode(unit)
+    assert picture is not None
+    assert picture.shape == (24, 32, 3)
+    assert picture.dtype == np.uint8
+    assert picture.flags.c_contiguous
+    assert is_of(picture[:, :12], RED)
+    assert is_of(picture[:, 20:], BLUE)
+
+
+@CODECS
+def test_a_run_comes_out_picture_by_picture(codec: Codec) -> None:
+    """Without reordering each access unit gives its picture at once."""
+    decoder = Decoder(codec, FORMAT)
+    pictures = [decoder.decode(unit) for unit in CLIPS[codec]]
+    assert all(
+        is_of(picture, colour)
+        for picture, colour in zip(
+            pictures, [c for c in (RED, GREEN, BLUE) for _ in range(4)], strict=True
+        )
+    )
+
+
+@CODECS
+def test_what_is_not_converted_is_still_followed(codec: Codec) -> None:
+    """Skipping conversions changes no later picture."""
+    units = clip(codec, [field((i * 20, 100, 255 - i * 20)) for i in range(10)])
+    every, last = Decoder(codec, FORMAT), Decoder(codec, FORMAT)
+    for unit in units[:-1]:
+        every.decode(unit)
+        assert last.decode(unit, convert=False) is None
+    one, two = every.decode(units[-1]), last.decode(units[-1])
+    assert one is not None
+    assert two is not None
+    assert np.array_equal(one, two)
+
+
+def test_a_lone_keyframe_comes_out_at_once() -> None:
+    """Though the stream reorders pictures (x264 with B-frames), one after another."""
+    colours = [RED, GREEN, BLUE]
+    pictures = [field(c) for c in colours for _ in range(8)]
+    units = clip(Codec.H264, pictures, keyframe_every=8, b_frames=2)
+    keyframes = [unit for unit in units if unit.keyframe]
+    assert len(keyframes) == 3
+    decoder = Decoder(Codec.H264, FORMAT)
+    for keyframe, colour in zip(keyframes, colours, strict=True):
+        decoded = decoder.glance(keyframe)
+        assert decoded is not None
+        assert is_of(decoded.picture, colour)
+        assert decoded.received_at == keyframe.received_at
+        assert not decoder.primed
+
+
+def test_a_reordered_picture_keeps_its_own_instant() -> None:
+    """With B-frames a picture tells when it came, not when it was set free."""
+    pictures = [field((i * 8, 0, 255 - i * 8)) for i in range(30)]
+    units = clip(Codec.H264, pictures, b_frames=2)
+    assert units != sorted(units, key=lambda unit: unit.received_at)
+    decoder = Decoder(Codec.H264, FORMAT)
+    out = [decoded for unit in units if (decoded := decoder.follow(unit))]
+    assert len(out) >= 27
+    for one, two in itertools.pairwise(out):
+        assert two.received_at - one.received_at == pytest.approx(1 / 30)
+        red = one.picture[..., 0].mean()
+        assert red == pytest.approx(one.received_at * 30 * 8, abs=25)
+
+
+@CODECS
+def test_a_lone_keyframe_ends_the_run(codec: Codec) -> None:
+    """After following a stream a glance starts afresh, and deltas are passed over."""
+    decoder = Decoder(codec, FORMAT)
+    units = CLIPS[codec]
+    primed = []
+    for unit in units[:3]:
+        decoder.decode(unit)
+        primed.append(decoder.primed)
+    decoded = decoder.glance(units[8])
+    assert decoded is not None
+    assert is_of(decoded.picture, BLUE)
+    assert [*primed, decoder.primed] == [True, True, True, False]
+    assert decoder.decode(units[9]) is None
+
+
+@CODECS
+def test_it_begins_at_a_keyframe(codec: Codec) -> None:
+    """Joined in mid-group, it passes over what it cannot decode, without an error."""
+    decoder = Decoder(codec, FORMAT)
+    pictures = [decoder.decode(unit) for unit in CLIPS[codec][2:6]]
+    assert pictures[:2] == [None, None]
+    assert is_of(pictures[2], GREEN)
+
+
+@CODECS
+def test_a_change_of_resolution_is_followed(codec: Codec) -> None:
+    """A publisher may restart with another size; the model's size stays."""
+    small = clip(codec, [field(RED)] * 2)
+    large = clip(codec, [field(GREEN, size=160)] * 2)
+    decoder = Decoder(codec, FORMAT)
+    pictures = [decoder.decode(unit) for unit in (*small, *large, *small)]
+    for picture, colour in zip(
+        pictures, [RED, RED, GREEN, GREEN, RED, RED], strict=True
+    ):
+        assert picture is not None
+        assert picture.shape == (24, 32, 3)
+        assert is_of(picture, colour)
+
+
+def test_a_change_of_codec_is_followed() -> None:
+    """What comes after it is looked at, not lost."""
+    decoder = Decoder(Codec.VP8, FORMAT)
+    assert is_of(decoder.decode(CLIPS[Codec.VP8][0]), RED)
+    assert is_of(decoder.decode(CLIPS[Codec.H264][4]), GREEN)
+    assert is_of(decoder.decode(CLIPS[Codec.VP8][8]), BLUE)
+
+
+@pytest.mark.parametrize(
+    "method", ["area", "bilinear", "fast_bilinear", "bicubic", "point", "lanczos"]
+)
+def test_every_resize_method_is_known(method: str) -> None:
+    """All names a manifest may give."""
+    decoder = Decoder(Codec.VP8, replace(FORMAT, resize=method))
+    assert is_of(decoder.decode(CLIPS[Codec.VP8][0]), RED)
+
+
+def test_resize_methods_differ() -> None:
+    """The name has an effect: a model sees what it was trained with."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    (unit,) = clip(Codec.H264, [noise])
+    point = Decoder(Codec.H264, replace(FORMAT, resize="point")).decode(unit)
+    area = Decoder(Codec.H264, replace(FORMAT, resize="area")).decode(unit)
+    assert point is not None
+    assert area is not None
+    assert point.std() > area.std() * 1.2
+
+
+def test_an_unknown_resize_method_is_refused() -> None:
+    """With the names that are known."""
+    with pytest.raises(ValueError, match="lanczos"):
+        Decoder(Codec.VP8, replace(FORMAT, resize="magic"))
