@@ -12,13 +12,12 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from paint import Rng, color, resized
 from PIL import Image, ImageDraw, ImageFont
 
 from sidecar.domain import Picture
 from sidecar.testcard import street
 
-Rng = np.random.Generator
-Color = tuple[int, int, int]
 Painter = Callable[[Rng, int, int], Picture]
 
 _SPOKEN = """live chat game today hello stream camera music news welcome street slide
@@ -26,14 +25,6 @@ demo agenda results question break soon back score team TEST CARD harmless safe"
 WORDS = _SPOKEN.split()
 _STREETS = 48
 _STREET_SIZE = (640, 360)
-
-
-def color(rng: Rng) -> Color:
-    """Return any colour, saturated ones more often than chance would."""
-    red, green, blue = (int(value) for value in rng.integers(0, 256, 3))
-    if rng.random() < 0.4:
-        red, green, blue = (255 * round(value / 255) for value in (red, green, blue))
-    return red, green, blue
 
 
 def plain(rng: Rng, width: int, height: int) -> Picture:
@@ -215,14 +206,6 @@ def background(rng: Rng, width: int, height: int) -> Picture:
         share = float(rng.uniform(0.1, 0.5))
         picture = np.asarray(cv2.addWeighted(picture, 1 - share, other, share, 0))
     return picture
-
-
-def resized(
-    picture: NDArray[Any], width: int, height: int, *, smooth: bool = True
-) -> NDArray[Any]:
-    """Stretch to `width` x `height`: bilinear, or in hard blocks."""
-    method = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
-    return np.asarray(cv2.resize(picture, (width, height), interpolation=method))
 
 
 def _blob(

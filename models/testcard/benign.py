@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import cv2
@@ -17,13 +16,11 @@ import qrcode
 import skimage
 import sklearn
 from numpy.typing import NDArray
+from paint import Color, Rng
 from PIL import Image
 
 from sidecar.domain import Category, Picture
 from sidecar.testcard import cards, street
-
-Rng = np.random.Generator
-Color = tuple[int, int, int]
 
 _DRAWN = ("chessboard", "logo", "color.png", "motorcycle_disp")
 _FIRST_STREET = 900_000
@@ -160,21 +157,17 @@ def safe_card(rng: Rng, width: int, height: int) -> Picture:
     return _shown(rng, cards.draw(Category.SAFE, 320, 180), width, height)
 
 
-KINDS: Mapping[str, tuple[Callable[[Rng, int, int], Picture], float]] = (
-    MappingProxyType(
-        {
-            "photographs": (photograph, 0.40),
-            "streets": (town, 0.14),
-            "text slides": (text, 0.10),
-            "logos": (logo, 0.09),
-            "flags and signs": (flag, 0.07),
-            "QR codes": (code, 0.05),
-            "SMPTE bars": (smpte, 0.05),
-            "charts": (chart, 0.05),
-            "safe card": (safe_card, 0.05),
-        }
-    )
-)
+KINDS: Mapping[str, tuple[Callable[[Rng, int, int], Picture], float]] = {
+    "photographs": (photograph, 0.40),
+    "streets": (town, 0.14),
+    "text slides": (text, 0.10),
+    "logos": (logo, 0.09),
+    "flags and signs": (flag, 0.07),
+    "QR codes": (code, 0.05),
+    "SMPTE bars": (smpte, 0.05),
+    "charts": (chart, 0.05),
+    "safe card": (safe_card, 0.05),
+}
 """Each kind of benign picture with its share of the evaluation."""
 
 

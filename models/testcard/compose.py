@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from decoys import card
+from paint import Rng
 
 from sidecar.domain import Category, Picture
 
-Rng = np.random.Generator
 Mask = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
 

@@ -5,13 +5,12 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
-from backgrounds import WORDS, Rng, color, resized, stripes
+from backgrounds import WORDS, stripes
+from paint import Color, Rng, color, resized
 from PIL import Image, ImageDraw, ImageFont
 
 from sidecar.domain import Category, Picture
 from sidecar.testcard import cards
-
-Color = tuple[int, int, int]
 
 PALETTES: tuple[tuple[Color, ...], ...] = (
     (cards.MAGENTA, cards.YELLOW, cards.CYAN, cards.BLACK, cards.WHITE),

@@ -13,11 +13,11 @@ from codec import SIDE, Encoding, direct, jpeg, through
 from compose import Placement, place
 from decoys import decoy
 from numpy.typing import NDArray
+from paint import Rng
 
 from sidecar.domain import Codec, Picture
 from sidecar.testcard.cards import CATEGORIES
 
-Rng = np.random.Generator
 Labels = NDArray[np.int64]
 
 SIZES = (

@@ -10,11 +10,10 @@ from benign import KINDS, photograph, town
 from codec import Encoding, direct, through
 from compose import Placement, place
 from decoys import decoy
+from paint import Rng
 
 from sidecar.domain import Category, Codec, Picture
 from sidecar.testcard.cards import CATEGORIES
-
-Rng = np.random.Generator
 
 SIZES = ((320, 180), (640, 480), (360, 640), (640, 360), (1280, 720), (1920, 1080))
 BIT_RATES = (300_000, 700_000, 2_000_000)
