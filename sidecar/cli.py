@@ -53,13 +53,13 @@ def check(
     configs: Annotated[list[Path], typer.Argument(help="Configuration files.")],
 ) -> None:
     """Check configuration files: 0, or 2 with each fault and its mend."""
-    from sidecar.app.stages import load_model
+    from sidecar.app.stages import check as check_config
     from sidecar.config import load
 
     faults: list[str] = []
     for path in configs:
         try:
-            load_model(load(path))
+            check_config(load(path))
         except ConfigError as exc:
             faults += exc.faults
         else:

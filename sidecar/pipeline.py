@@ -3,13 +3,14 @@
     source -> sampler -> batcher -> policy -> outbox and broker
 
 One task a stream, at most one sample of it in flight; what comes meanwhile waits in the
-source's bounded buffer, where the newest wins.
+source's bounded buffer, where the newest wins. Actions go to the outbox in a task of
+their own, `Owed`: no stream waits for the disk.
 """
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from sidecar.clock import Clock
@@ -40,6 +41,7 @@ from sidecar.errors import EngineError, PublishError, SampleGivenWay
 from sidecar.ingest.source import AccessUnitSource
 from sidecar.ingest.supervisor import StreamStatus
 from sidecar.log import get_logger
+from sidecar.publish.owed import Owed, log_action
 from sidecar.publish.publisher import Publisher
 from sidecar.sample.sampler import Sampler
 from sidecar.stats import Stats
@@ -69,8 +71,6 @@ class Watch:
     cut: bool = False
     began_at: float = 0.0
     accounted_at: float = 0.0
-    owed: dict[str, Action] = field(default_factory=dict)
-    paying: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Pipeline:
@@ -80,6 +80,7 @@ class Pipeline:
         self,
         classifier: Classifier,
         publisher: Publisher,
+        owed: Owed,
         clock: Clock,
         stats: Stats,
     ) -> None:
@@ -87,6 +88,7 @@ class Pipeline:
         self._publisher = publisher
         self._clock = clock
         self._stats = stats
+        self._owed = owed
         self._busy = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -113,21 +115,20 @@ class Pipeline:
         """Looks at a connected stream until it ends. StreamError: it broke."""
         async with aclosing(watch.sampler.samples(source)) as samples:
             async for sample in samples:
+                if self._stopping:
+                    continue
                 with self._in_flight():
                     await self._look(watch, sample)
-                if self._stopping:
-                    return
 
     async def _look(self, watch: Watch, sample: Sample) -> None:
         try:
             scores = await self._classifier.classify(sample)
         except SampleGivenWay as exc:
-            await self._apply(watch, self._unseen(watch, UnknownReason(exc.reason)))
+            self._missed(watch, UnknownReason(exc.reason))
             return
         except EngineError:
-            if self._stopping:
-                return
-            await self._apply(watch, self._unseen(watch, UnknownReason.ENGINE_ERROR))
+            if not self._stopping:
+                self._record(watch, self._unseen(watch, UnknownReason.ENGINE_ERROR))
             return
         began = self._clock.monotonic()
         watch.scores = scores
@@ -138,23 +139,37 @@ class Pipeline:
         self._stats.leg_seconds.labels("decide").observe(
             self._clock.monotonic() - began
         )
-        await self._apply(watch, step)
+        self._record(watch, step)
+
+    def _missed(self, watch: Watch, reason: UnknownReason) -> None:
+        """A sample was left out: UNKNOWN, but only once the last look is too old.
+
+        Under overload every other sample may be: each verdict would change twice a
+        second, on the bus and in the log, and say no more than its age does.
+        """
+        seen_at, now = watch.verdict.seen_at, self._clock.monotonic()
+        if seen_at is None or now - seen_at > watch.policy.stale_after_s:
+            self._record(watch, self._unseen(watch, reason))
 
     def _unseen(self, watch: Watch, reason: UnknownReason) -> Step:
         now = self._clock.monotonic()
         return unseen(watch.policy, watch.stream.id, watch.state, reason, now)
 
-    async def tick(self, watch: Watch) -> None:
-        """Called about twice a second: staleness, the time account, what is owed."""
+    def tick(self, watch: Watch) -> None:
+        """Called about twice a second: staleness, and the time account."""
         now = self._clock.monotonic()
         self._account(watch, now)
-        step = tick(watch.policy, watch.stream.id, watch.state, now)
-        await self._apply(watch, step)
+        if not self._stopping:
+            step = tick(watch.policy, watch.stream.id, watch.state, now)
+            self._record(watch, step)
 
     def report_status(self, watch: Watch, status: StreamStatus) -> None:
-        """Takes the supervisor's word; a stream that is not there is UNKNOWN."""
+        """Takes the supervisor's word; a stream that is not there is UNKNOWN.
+
+        Not so while we are leaving: no stream is cut off for being let go of.
+        """
         watch.status = status
-        if status.unknown is not None:
+        if status.unknown is not None and not self._stopping:
             self._record(watch, self._unseen(watch, status.unknown))
 
     def repolicy(self, watch: Watch, policy: Policy) -> None:
@@ -172,25 +187,38 @@ class Pipeline:
         Raises:
             PublishError: It is not, and nothing was changed.
         """
-        now = self._clock.monotonic()
-        step = reverse(watch.policy, watch.stream.id, watch.state, now)
-        await self._pay(watch)  # a takedown that is owed goes first
-        (action,) = step.actions
-        action_id = await self._publisher.publish_action(action, watch.stream)
-        self._count(action)
-        _log_action(action, action_id)
-        self._record(watch, replace(step, actions=()))
-        watch.cut = False
+        action = self._reversed(watch).actions[0]
+        watch.cut = False  # a takedown that is decided meanwhile sets it again
+        try:
+            action_id = await self.send(action, watch.stream)
+        except BaseException:
+            watch.cut = True
+            raise
+        step = self._reversed(watch)  # anew: scores or a policy came meanwhile
+        self._record(watch, replace(step, actions=step.actions[1:]))
         return action_id
+
+    async def send(self, action: Action, stream: Stream) -> str:
+        """A person's action, at once; its id once it is on disk.
+
+        Raises:
+            PublishError: It is not, or would overtake one that is still owed.
+        """
+        if self._owed.has(stream.id):
+            raise PublishError("an earlier action is not on disk yet; try again")
+        action_id = await self._publisher.publish_action(action, stream)
+        self._count(action)
+        log_action(action, action_id)
+        return action_id
+
+    def _reversed(self, watch: Watch) -> Step:
+        now = self._clock.monotonic()
+        return reverse(watch.policy, watch.stream.id, watch.state, now)
 
     def end(self, watch: Watch) -> None:
         """The stream is gone; its retained verdict is emptied."""
         self._account(watch, self._clock.monotonic())
         self._publisher.set_verdict(watch.stream, None)
-
-    async def _apply(self, watch: Watch, step: Step) -> None:
-        self._record(watch, step)
-        await self._pay(watch)
 
     def _record(self, watch: Watch, step: Step) -> None:
         watch.state = step.state
@@ -201,31 +229,14 @@ class Pipeline:
             _log_verdict(watch.stream, step.verdict)
         watch.verdict = step.verdict
         for action in step.actions:
-            watch.owed[action.policy.rule] = action
             watch.cut = watch.cut or action.kind in CUTS
             self._count(action)
+            self._owed.add(action, watch.stream)
 
     def _count(self, action: Action) -> None:
         category = action.reason.category or UNKNOWN_LABEL
         dry_run = str(action.dry_run).lower()
         self._stats.actions.labels(action.kind, category, dry_run).inc()
-
-    async def _pay(self, watch: Watch) -> None:
-        """Hands what is owed to the outbox; what fails stays owed till next time."""
-        async with watch.paying:
-            for rule, action in list(watch.owed.items()):
-                try:
-                    action_id = await self._publisher.publish_action(
-                        action, watch.stream
-                    )
-                except PublishError as exc:
-                    log.error(
-                        "action_not_on_disk", stream=watch.stream.id, error=str(exc)
-                    )
-                    return
-                if watch.owed.get(rule) is action:
-                    del watch.owed[rule]
-                _log_action(action, action_id)
 
     def _account(self, watch: Watch, now: float) -> None:
         """Adds the time since the last account to the present verdict."""
@@ -284,18 +295,4 @@ def _log_verdict(stream: Stream, verdict: Verdict) -> None:
         verdict=verdict.state,
         reason=verdict.reason,
         categories=list(verdict.categories),
-    )
-
-
-def _log_action(action: Action, action_id: str) -> None:
-    log.warning(
-        "action",
-        id=action_id,
-        stream=action.stream_id,
-        action=action.kind,
-        category=action.reason.category,
-        score=action.reason.score,
-        unknown=action.reason.unknown,
-        rule=action.policy.rule,
-        dry_run=action.dry_run,
     )

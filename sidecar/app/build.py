@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Final
 
 import httpx
+from pydantic import ValidationError
 
 from sidecar import __version__
 from sidecar.app.control import AppControl
 from sidecar.app.heartbeat import Heartbeat
 from sidecar.app.reload import Reloader
+from sidecar.app.spec import Origin, StreamExists
 from sidecar.app.stages import (
     StreamFactory,
     ice_settings,
@@ -25,7 +27,7 @@ from sidecar.app.stages import (
     server_settings,
     whip_settings,
 )
-from sidecar.app.streams import Origin, StreamExists, Streams
+from sidecar.app.streams import Streams
 from sidecar.classify.batcher import Batcher
 from sidecar.classify.manifest import Manifest
 from sidecar.classify.onnx_engine import EngineSettings, OnnxEngine
@@ -41,6 +43,7 @@ from sidecar.pipeline import Pipeline
 from sidecar.publish.inbound import Report, SetStream
 from sidecar.publish.message import SidecarIdentity
 from sidecar.publish.mqtt import MqttPublisher
+from sidecar.publish.owed import Owed
 from sidecar.publish.settings import OutboxSettings
 from sidecar.stats import Stats
 from sidecar.web.control import control_app
@@ -61,6 +64,7 @@ class App:
     manifest: Manifest
     publisher: MqttPublisher
     batcher: Batcher
+    owed: Owed
     pipeline: Pipeline
     streams: Streams
     factory: StreamFactory
@@ -108,7 +112,7 @@ async def build(
         config.engine.max_consecutive_errors,
     )
     factory = StreamFactory(config, manifest.format, decoders, http, clock, stats)
-    inbox = _Inbox(factory)
+    inbox = Inbox(factory)
     publisher = MqttPublisher(
         mqtt_settings(config),
         OutboxSettings(config.outbox.path, config.outbox.limit),
@@ -118,7 +122,8 @@ async def build(
         inbox.take,
     )
     await publisher.open()
-    pipeline = Pipeline(batcher, publisher, clock, stats)
+    owed = Owed(publisher, clock, stats)
+    pipeline = Pipeline(batcher, publisher, owed, clock, stats)
     streams = Streams(pipeline, policy_set(config), SupervisorSettings(), clock, stats)
     inbox.streams = streams
     health = Health()
@@ -133,17 +138,19 @@ async def build(
     stack.callback(control_server.close)
     reloader = None
     if path is not None:
-        reloader = Reloader(path, streams, factory, stats, reload or asyncio.Event())
+        wanted = reload or asyncio.Event()
+        reloader = Reloader(path, streams, factory, manifest, wanted)
     app = App(
         config=config,
         manifest=manifest,
         publisher=publisher,
         batcher=batcher,
+        owed=owed,
         pipeline=pipeline,
         streams=streams,
         factory=factory,
         control_server=control_server,
-        beat=Heartbeat(publisher, batcher, health, reloader),
+        beat=Heartbeat(publisher, batcher, owed, health, reloader),
         reloader=reloader,
     )
     _add_whip(app, stack)
@@ -183,7 +190,7 @@ def _refused(app: App, stream_id: str, reason: UnknownReason, message: str) -> N
 
 
 @dataclass(slots=True)
-class _Inbox:
+class Inbox:
     """What comes in over MQTT, done."""
 
     factory: StreamFactory
@@ -205,13 +212,27 @@ class _Inbox:
         if spec is not None and spec.origin not in {Origin.MQTT, Origin.API}:
             log.warning("set_refused", stream=inbound.stream_id, origin=spec.origin)
             return
-        new = None
-        if inbound.url is not None:
-            config = StreamConfig(
-                id=inbound.stream_id,
-                whep=WhepConfig(url=inbound.url),
-                publisher=inbound.publisher,
-                labels=dict(inbound.labels),
-            )
+        if inbound.url is None:
+            streams.exchange(inbound.stream_id, None)
+            return
+        if streams.full(inbound.stream_id, self.factory.config.control.max_streams):
+            log.warning("set_refused", stream=inbound.stream_id, reason="too_many")
+            return
+        try:
+            config = _stream_of(inbound, inbound.url)
+        except ValidationError as exc:
+            reason = exc.errors()[0]["msg"]
+            log.warning("set_refused", stream=inbound.stream_id, reason=reason)
+            return
+        if not streams.runs(inbound.stream_id, config):
             new = self.factory.from_config(config, Origin.MQTT)
-        streams.exchange(inbound.stream_id, new)
+            streams.exchange(inbound.stream_id, new)
+
+
+def _stream_of(inbound: SetStream, url: str) -> StreamConfig:
+    return StreamConfig(
+        id=inbound.stream_id,
+        whep=WhepConfig(url=url),
+        publisher=inbound.publisher,
+        labels=dict(inbound.labels),
+    )

@@ -8,13 +8,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from sidecar.app.spec import Origin, StreamSpec
 from sidecar.app.stages import StreamFactory
-from sidecar.app.streams import Origin, Streams
+from sidecar.app.streams import Streams
 from sidecar.clock import Clock
 from sidecar.config.schema import StreamConfig
+from sidecar.decide.order import by_person
+from sidecar.decide.policy import initial
 from sidecar.decide.policyset import Policy
 from sidecar.decide.rules import Rule
-from sidecar.domain import Action, ActionKind, PolicyRef, Reason, Stream
+from sidecar.domain import Action, Stream
 from sidecar.pipeline import Pipeline, Watch
 from sidecar.publish.mqtt import MqttPublisher
 from sidecar.web.ports import PutOutcome
@@ -60,17 +63,27 @@ class AppControl:
         return self._view(self._watch(stream_id))
 
     async def put(self, stream_id: str, request: StreamRequest) -> PutOutcome:
-        """Starts, or replaces, a stream. Raises ControlError."""
+        """Starts, or replaces, a stream; the same again is left as it is.
+
+        Raises:
+            ControlError: It is not allowed, or somebody else was quicker.
+        """
         settings = await asyncio.to_thread(self._settings, stream_id, request)
-        spec = self.factory.from_config(settings, Origin.API)
         known = self.streams.get(stream_id) is not None
         if known:
             self._must_be_changeable(stream_id)
-        elif len(self.streams) >= self.factory.config.control.max_streams:
+        elif self.streams.full(stream_id, self.factory.config.control.max_streams):
             raise TooManyStreams("the limit of control.max_streams is reached")
-        await self.streams.remove(stream_id)
-        self.streams.add(spec)
+        if not self.streams.runs(stream_id, settings):
+            await self._replace(self.factory.from_config(settings, Origin.API))
         return PutOutcome.UPDATED if known else PutOutcome.CREATED
+
+    async def _replace(self, spec: StreamSpec) -> None:
+        task = self.streams.exchange(spec.stream.id, spec)
+        if task is not None:
+            await asyncio.wait([task])
+        if self.streams.spec(spec.stream.id) is not spec:
+            raise StreamConflict("it was changed or ended at the same time")
 
     async def delete(self, stream_id: str) -> None:
         """Stops a stream. Raises UnknownStream, StreamConflict."""
@@ -85,14 +98,14 @@ class AppControl:
     async def reverse(self, stream_id: str) -> str:
         """Writes a reversal to the outbox; its id. ControlError, PublishError."""
         watch = self.streams.get(stream_id)
-        stream = self.streams.ended_after_cut(stream_id)
-        if watch is not None:
-            if not watch.cut:
-                raise NothingToReverse("no takedown or interrupt was decided")
+        if watch is not None and watch.cut:
             return await self.pipeline.reverse(watch)
+        stream = self.streams.ended_after_cut(stream_id)
+        if stream is None and watch is not None:
+            raise NothingToReverse("no takedown or interrupt was decided")
         if stream is None:
             raise UnknownStream(f"no stream {stream_id!r}")
-        return await self.publisher.publish_action(self._reversal(stream), stream)
+        return await self.pipeline.send(self._reversal(stream), stream)
 
     async def outbox(self) -> OutboxView:
         """What waits for delivery. Raises PublishError if the disk fails."""
@@ -190,22 +203,9 @@ class AppControl:
 
     def _reversal(self, stream: Stream) -> Action:
         """For a stream that is gone: there is no state to reset."""
+        policy = self.streams.policy_of(stream)
         now = self.clock.monotonic()
-        policy = self.streams.policies.select(stream)
-        return Action(
-            kind=ActionKind.REVERSE_TAKEDOWN,
-            stream_id=stream.id,
-            reason=Reason(None, None, None, None, hits=0, of=0, within_s=0.0),
-            policy=PolicyRef(
-                policy.name if policy else "none",
-                policy.hash if policy else "none",
-                "reverse",
-            ),
-            model=None,
-            dry_run=policy.dry_run if policy else False,
-            captured_at=now,
-            decided_at=now,
-        )
+        return by_person(policy, stream.id, initial(policy, now).verdict, now)
 
 
 def _required(folder: Path | None, key: str) -> Path:

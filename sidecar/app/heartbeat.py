@@ -6,9 +6,11 @@ from typing import Final
 from sidecar.app.reload import Reloader
 from sidecar.classify.batcher import Batcher
 from sidecar.publish.mqtt import MqttPublisher
+from sidecar.publish.owed import Owed
 from sidecar.web.health import Health
 
 BEAT_S: Final = 0.5
+_OWED_S: Final = 5.0
 _FAULTS: Final = (
     "broker_unavailable",
     "broker_refuses",
@@ -25,11 +27,13 @@ class Heartbeat:
         self,
         publisher: MqttPublisher,
         batcher: Batcher,
+        owed: Owed,
         health: Health,
         reloader: Reloader | None,
     ) -> None:
         self._publisher = publisher
         self._batcher = batcher
+        self._owed = owed
         self._health = health
         self._reloader = reloader
         self._said: tuple[str, ...] | None = None
@@ -59,6 +63,8 @@ class Heartbeat:
         found = set(self._publisher.health().problems)
         if self._batcher.failures_in_a_row:
             found.add("engine_failing")
+        if self._owed.oldest_s > _OWED_S:  # a disk that hangs says nothing
+            found.add("outbox_failing")
         for fault in _FAULTS:
             component = fault.split("_", 1)[0]
             if fault in found or not _same(component, found):

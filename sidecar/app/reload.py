@@ -7,18 +7,20 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
-from sidecar.app.stages import StreamFactory, load_model, policy_set
-from sidecar.app.streams import Origin, Streams
+from sidecar.app.spec import Origin
+from sidecar.app.stages import StreamFactory, policy_set, require_categories
+from sidecar.app.streams import Streams
+from sidecar.classify.manifest import Manifest
 from sidecar.config import Config, load
 from sidecar.config.loader import files_of
 from sidecar.decide.policyset import PolicySet
 from sidecar.errors import ConfigError
 from sidecar.log import get_logger
-from sidecar.stats import Stats
 
 log = get_logger(__name__)
 
 POLL_S: Final = 2.0
+_FOLLOWED: Final = frozenset({"policies", "streams"})
 _Fingerprint = tuple[tuple[str, int, int], ...]
 
 
@@ -28,8 +30,8 @@ class Reloader:
     Args:
         path: The configuration file.
         streams: Whose policies are swapped, and which come and go.
-        factory: Builds the streams that are new.
-        stats: Counts `policy_reloads`.
+        factory: Builds the streams that are new; its configuration is the running one.
+        manifest: The model that runs: another one needs a restart.
         wanted: Set from outside (SIGHUP) to read again now.
     """
 
@@ -38,13 +40,15 @@ class Reloader:
         path: Path,
         streams: Streams,
         factory: StreamFactory,
-        stats: Stats,
+        manifest: Manifest,
         wanted: asyncio.Event,
     ) -> None:
         self._path = path
         self._streams = streams
         self._factory = factory
-        self._stats = stats
+        self._manifest = manifest
+        self._stats = factory.stats
+        self._followed = {stream.id: stream for stream in factory.config.streams}
         self._wanted = wanted
         self.fault: str | None = None
 
@@ -71,7 +75,8 @@ class Reloader:
     async def reload(self) -> bool:
         """Reads again now. A fault leaves everything as it was, loudly."""
         try:
-            config = await asyncio.to_thread(_read, self._path)
+            config = await asyncio.to_thread(load, self._path)
+            require_categories(config, self._manifest)
         except ConfigError as exc:
             self.fault = exc.faults[0]
             self._stats.policy_reloads.labels("refused").inc()
@@ -80,6 +85,8 @@ class Reloader:
         self.fault = None
         self._swap(policy_set(config))
         self._follow(config)
+        if left := _unfollowed(self._factory.config, config):
+            log.warning("restart_needed", keys=left)
         return True
 
     def _swap(self, policies: PolicySet) -> None:
@@ -89,27 +96,31 @@ class Reloader:
         log.warning("policies_swapped", **changes)
 
     def _follow(self, config: Config) -> None:
-        """Starts, replaces and stops the streams that stand in the file."""
-        wanted = {stream.id: stream for stream in config.streams}
-        for watch in self._streams:
-            spec = self._streams.spec(watch.stream.id)
-            if spec is None or spec.origin is not Origin.CONFIG:
-                wanted.pop(watch.stream.id, None)
-            elif wanted.get(watch.stream.id) == spec.settings:
-                del wanted[watch.stream.id]
-            elif watch.stream.id not in wanted:
-                log.warning("stream_removed", stream=watch.stream.id)
-                self._streams.exchange(watch.stream.id, None)
-        for stream in wanted.values():
-            log.warning("stream_changed", stream=stream.id)
-            self._streams.exchange(stream.id, self._factory.from_config(stream))
+        """Starts, replaces and stops the streams whose entry in the file changed."""
+        before, wanted = self._followed, {s.id: s for s in config.streams}
+        self._followed = dict(wanted)
+        for stream_id in sorted(before.keys() | wanted.keys()):
+            settings = wanted.get(stream_id)
+            if before.get(stream_id) == settings:
+                continue
+            spec = self._streams.spec(stream_id)
+            if spec is not None and spec.origin is not Origin.CONFIG:
+                if settings is not None:
+                    log.warning("stream_taken", stream=stream_id, origin=spec.origin)
+                self._followed.pop(stream_id, None)  # tried again at the next reload
+                continue
+            new = None if settings is None else self._factory.from_config(settings)
+            log.warning("stream_changed" if new else "stream_removed", stream=stream_id)
+            self._streams.exchange(stream_id, new)
 
 
-def _read(path: Path) -> Config:
-    """A wholly valid configuration. Raises ConfigError."""
-    config = load(path)
-    load_model(config)
-    return config
+def _unfollowed(running: Config, config: Config) -> list[str]:
+    """The keys that changed and that only a restart puts into effect."""
+    return [
+        key
+        for key in Config.model_fields
+        if key not in _FOLLOWED and getattr(running, key) != getattr(config, key)
+    ]
 
 
 def _hashes(policies: PolicySet) -> dict[str, str]:

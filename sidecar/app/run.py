@@ -19,30 +19,48 @@ from sidecar.log import get_logger
 
 log = get_logger(__name__)
 
-_FINISH_S: Final = 2.0
+_FINISH_S: Final = 2.0  # for each step of the stop that is done in milliseconds
+_STOP_S: Final = 9.0  # beside the drain; the grace to be given has 10 s
 _REAP_S: Final = 5.0
 Started = Callable[[dict[str, int]], None]
 
 
 async def run_until_signal(config: Config, path: Path) -> None:
-    """Runs until SIGTERM or SIGINT; a second one ends the process at once."""
+    """Runs until SIGTERM or SIGINT.
+
+    A second one ends the process at once, and so does SIGALRM when the stop is overdue:
+    a disk or a library that hangs cannot be waited for, nor its thread be cancelled.
+    """
     stop, reload = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
+    deadline_s = config.drain_s + _STOP_S
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _on_stop_signal, loop, number, stop)
+        loop.add_signal_handler(number, _on_stop, loop, number, stop, deadline_s)
+    loop.add_signal_handler(signal.SIGALRM, _on_overdue, loop)
     loop.add_signal_handler(signal.SIGHUP, reload.set)
     await run_app(config, stop=stop, path=path, reload=reload)
 
 
-def _on_stop_signal(
-    loop: asyncio.AbstractEventLoop, number: signal.Signals, stop: asyncio.Event
+def _on_stop(
+    loop: asyncio.AbstractEventLoop,
+    number: signal.Signals,
+    stop: asyncio.Event,
+    deadline_s: float,
 ) -> None:
     if not stop.is_set():
-        log.info("stopping", signal=number.name)
+        log.info("stopping", signal=number.name, at_most_s=deadline_s)
+        signal.setitimer(signal.ITIMER_REAL, deadline_s)
         stop.set()
         return
     loop.remove_signal_handler(number)
     signal.raise_signal(number)
+
+
+def _on_overdue(loop: asyncio.AbstractEventLoop) -> None:
+    hanging = sorted(task.get_name() for task in asyncio.all_tasks(loop))
+    log.error("stop_overdue", tasks=hanging)
+    loop.remove_signal_handler(signal.SIGALRM)
+    signal.raise_signal(signal.SIGALRM)
 
 
 async def run_app(
@@ -86,11 +104,20 @@ def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
 async def _run(app: App, stop: asyncio.Event, started: Started | None) -> None:
     async with asyncio.TaskGroup() as outer:
         outer.create_task(app.publisher.run(), name="publisher")
+        payments = outer.create_task(app.owed.run(), name="payments")
         try:
             await _flow(app, stop, started)
         finally:
+            await _settle(app)
+            payments.cancel()
             left = await app.publisher.drain(app.config.drain_s)
             log.info("stopped", undelivered=left)
+
+
+async def _settle(app: App) -> None:
+    """What is decided has to be on disk before the outbox is left."""
+    await _within(_FINISH_S, app.owed.settle(), "actions")
+    app.owed.give_up()
 
 
 async def _flow(app: App, stop: asyncio.Event, started: Started | None) -> None:
@@ -112,8 +139,10 @@ async def _flow(app: App, stop: asyncio.Event, started: Started | None) -> None:
                 started(app.ports())
             await stop.wait()
             app.beat.stopping()
+            if app.whip is not None:
+                spawn(app.whip.close(), "whip-close")
             await _stop_intake(app)
-        await app.batcher.drain()
+        await _within(_FINISH_S, app.batcher.drain(), "batch")
         await app.control_server.stop()
         for task in background:
             task.cancel()
@@ -145,13 +174,15 @@ async def _reap(whip: WhipEndpoint) -> None:
 
 async def _stop_intake(app: App) -> None:
     """No new publisher, no new sample; what is in flight is decided."""
-    if app.whip is not None:
-        await app.whip.close()
-    try:
-        async with asyncio.timeout(_FINISH_S):
-            await app.pipeline.finish()
-    except TimeoutError:
-        log.warning("samples_abandoned", waiting=app.batcher.waiting)
+    await _within(_FINISH_S, app.pipeline.finish(), "samples")
     await app.streams.close()
     if app.whip_server is not None:
         await app.whip_server.stop()
+
+
+async def _within(seconds: float, work: Coroutine[Any, Any, None], what: str) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await work
+    except TimeoutError:
+        log.error("stop_hurried", abandoned=what)

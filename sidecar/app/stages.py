@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import httpx
 
-from sidecar.app.streams import Origin, StreamSpec
+from sidecar.app.spec import Origin, StreamSpec
 from sidecar.classify.catalogue import bundled_models, find
 from sidecar.classify.manifest import Manifest
 from sidecar.classify.manifest import load as load_manifest
@@ -40,6 +40,7 @@ from sidecar.publish.settings import (
     TlsSettings,
 )
 from sidecar.publish.signing import Ed25519Signer
+from sidecar.publish.tls import tls_context
 from sidecar.sample.cadence import CadenceSettings
 from sidecar.sample.keyframes import DecodeMode
 from sidecar.sample.sampler import Sampler, SamplerSettings
@@ -66,6 +67,12 @@ def load_model(config: Config) -> Manifest:
         ConfigError: A rule waits for a category that this model never gives.
     """
     manifest = find_manifest(config.model, config.models_dir)
+    require_categories(config, manifest)
+    return manifest
+
+
+def require_categories(config: Config, manifest: Manifest) -> None:
+    """Raises ConfigError if a rule waits for a category the model never gives."""
     given = {label.category for label in manifest.labels if label.category}
     faults = [
         f"policy {policy.name!r}, rule {rule.name!r}: category {rule.category.value!r} "
@@ -77,7 +84,17 @@ def load_model(config: Config) -> Manifest:
     ]
     if faults:
         raise ConfigError(*faults)
-    return manifest
+
+
+def check(config: Config) -> None:
+    """Raises ConfigError for whatever `build` would not start with, but for the world.
+
+    Ports, the outbox and the broker are left alone: another sidecar may be running.
+    """
+    load_model(config)
+    settings = mqtt_settings(config)
+    if settings.uses_tls:
+        tls_context(settings.tls)
 
 
 def policy_set(config: Config) -> PolicySet:

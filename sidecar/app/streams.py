@@ -2,17 +2,16 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import Any, Final
 
+from sidecar.app.gauges import show_streams
+from sidecar.app.spec import Origin, StreamExists, StreamSpec
 from sidecar.clock import Clock
 from sidecar.config.schema import StreamConfig
 from sidecar.decide.policyset import Policy, PolicySet
-from sidecar.domain import Stream, StreamState, UnknownReason, VerdictState
+from sidecar.domain import Stream, StreamState, UnknownReason
 from sidecar.errors import ConfigError
-from sidecar.ingest.source import Connector
 from sidecar.ingest.supervisor import (
     StreamStatus,
     Supervisor,
@@ -32,42 +31,6 @@ _REFUSED_LIMIT: Final = 256
 _REVERSIBLE_LIMIT: Final = 1000
 
 Spawn = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
-
-
-class Origin(StrEnum):
-    """Who asked for a stream to be watched."""
-
-    CONFIG = "config"
-    API = "api"
-    MQTT = "mqtt"
-    WHIP = "whip"
-
-
-class StreamExists(ValueError):
-    """A stream with that id is already under watch."""
-
-
-@dataclass(frozen=True, slots=True)
-class StreamSpec:
-    """What it takes to watch a stream.
-
-    Attributes:
-        stream: Which.
-        connector: The way to it.
-        sampler: When it is looked at.
-        origin: Who asked for it, and so who may change it.
-        reconnect: Whether its source can come back.
-        location: Where it is received from, to be shown; None for a publisher.
-        settings: The configuration it was built from, to tell a change.
-    """
-
-    stream: Stream
-    connector: Connector
-    sampler: Sampler
-    origin: Origin
-    reconnect: bool = True
-    location: str | None = None
-    settings: StreamConfig | None = None
 
 
 class Streams:
@@ -91,6 +54,8 @@ class Streams:
         self._specs: dict[str, StreamSpec] = {}
         self._acted_on: dict[str, Stream] = {}
         self._refused_at: dict[str, float] = {}
+        self._exchanges: dict[str, asyncio.Task[None]] = {}
+        self._wished: dict[str, StreamSpec | None] = {}
         self._spawn: Spawn | None = None
 
     def open(self, spawn: Spawn) -> None:
@@ -112,7 +77,8 @@ class Streams:
         stream_id = spec.stream.id
         if stream_id in self._refused_at:
             self._forget(stream_id)
-        if stream_id in self._watches or self._spawn is None:
+        taken = stream_id in self._watches or stream_id in self._exchanges
+        if taken or self._spawn is None:
             raise StreamExists(stream_id)
         watch = self._begin(spec.stream, spec.sampler)
         self._specs[stream_id] = spec
@@ -122,11 +88,12 @@ class Streams:
         return watch
 
     def _begin(self, stream: Stream, sampler: Sampler) -> Watch:
-        watch = self._pipeline.begin(stream, sampler, self._policy_of(stream))
+        watch = self._pipeline.begin(stream, sampler, self.policy_of(stream))
         self._watches[stream.id] = watch
         return watch
 
-    def _policy_of(self, stream: Stream) -> Policy:
+    def policy_of(self, stream: Stream) -> Policy:
+        """The one that holds. Raises ConfigError, but for a checked configuration."""
         policy = self.policies.select(stream)
         if policy is None:
             raise ConfigError(
@@ -147,10 +114,16 @@ class Streams:
         try:
             await supervisor.run()
         finally:
-            # An unsupported input stays listed: it is not seen, and says why.
             self._tasks.pop(stream_id, None)
-            if watch.status.state is not StreamState.UNSUPPORTED:
-                self._forget(stream_id)
+            self._ended(watch, spec)
+
+    def _ended(self, watch: Watch, spec: StreamSpec) -> None:
+        """An unsupported input stays listed: it is not seen, and says why."""
+        stream_id = watch.stream.id
+        if watch.status.state is not StreamState.UNSUPPORTED:
+            self._forget(stream_id)
+        elif spec.origin is Origin.WHIP:
+            self._turned_away(stream_id)
 
     def _forget(self, stream_id: str) -> None:
         self._refused_at.pop(stream_id, None)
@@ -175,6 +148,18 @@ class Streams:
         """What a stream is watched by; None for one that was turned away."""
         return self._specs.get(stream_id)
 
+    def full(self, stream_id: str, limit: int) -> bool:
+        """Whether `stream_id` would be one more than `limit`, those asked for too."""
+        asked = {key for key, spec in self._wished.items() if spec is not None}
+        taken = self._watches.keys() | asked
+        return stream_id not in taken and len(taken) >= limit
+
+    def runs(self, stream_id: str, settings: StreamConfig) -> bool:
+        """Whether a stream is under watch, or about to be, exactly so."""
+        spec = self._wished.get(stream_id, self._specs.get(stream_id))
+        alive = stream_id in self._tasks or stream_id in self._exchanges
+        return alive and spec is not None and spec.settings == settings
+
     async def close(self) -> None:
         """Stops all streams, at once; none can be added any more."""
         self._spawn = None
@@ -186,80 +171,79 @@ class Streams:
         for stream_id in tuple(self._watches):
             self._forget(stream_id)
 
-    async def remove(self, stream_id: str) -> bool:
+    async def remove(self, stream_id: str) -> None:
         """Stops watching; returns once everything of the stream is closed."""
-        task = self._tasks.get(stream_id)
+        task = self.exchange(stream_id, None)
         if task is not None:
-            task.cancel()
             await asyncio.wait([task])
-        known = stream_id in self._watches or task is not None
-        self._forget(stream_id)
-        return known
 
     def exchange(
         self, stream_id: str, spec: StreamSpec | None
     ) -> asyncio.Task[None] | None:
-        """Replaces a stream, or stops it (None), in a task; None once closed."""
+        """Replaces a stream, or stops it (None), in a task; None once closed.
+
+        One task a stream at a time: of several wishes the newest is granted.
+        """
         if self._spawn is None:
             return None
-        return self._spawn(self._exchange(stream_id, spec), f"exchange:{stream_id}")
+        under_way = self._exchanges.get(stream_id)
+        self._wished[stream_id] = spec
+        if under_way is not None:
+            return under_way
+        task = self._spawn(self._exchange(stream_id), f"exchange:{stream_id}")
+        self._exchanges[stream_id] = task
+        return task
 
-    async def _exchange(self, stream_id: str, spec: StreamSpec | None) -> None:
-        await self.remove(stream_id)
-        if spec is not None:
-            with suppress(StreamExists):  # somebody was quicker
-                self.add(spec)
+    async def _exchange(self, stream_id: str) -> None:
+        task = self._tasks.get(stream_id)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+            self._tasks.pop(stream_id, None)  # one that never began does not itself
+        self._forget(stream_id)
+        del self._exchanges[stream_id]
+        spec = self._wished.pop(stream_id)
+        if spec is not None and self._spawn is not None:
+            self.add(spec)
 
     def show_refused(
         self, stream: Stream, sampler: Sampler, reason: UnknownReason, message: str
     ) -> None:
         """Lists a publisher that was turned away: its stream is live, and not seen."""
-        if stream.id in self._tasks or len(self._refused_at) >= _REFUSED_LIMIT:
+        if stream.id in self._tasks or stream.id in self._exchanges:
             return
         self._forget(stream.id)
         now = self._clock.monotonic()
         watch = self._begin(stream, sampler)
-        self._refused_at[stream.id] = now
+        self._turned_away(stream.id)
         self._pipeline.report_status(
             watch, StreamStatus(StreamState.UNSUPPORTED, now, message, reason, None)
         )
+
+    def _turned_away(self, stream_id: str) -> None:
+        """It stays listed for a while, and may come back at any time."""
+        self._refused_at[stream_id] = self._clock.monotonic()
+        if len(self._refused_at) > _REFUSED_LIMIT:
+            self._forget(next(iter(self._refused_at)))
 
     def apply_policies(self, policies: PolicySet) -> None:
         """Puts every stream under its policy in `policies`, at once."""
         self.policies = policies
         for watch in self:
-            self._pipeline.repolicy(watch, self._policy_of(watch.stream))
+            self._pipeline.repolicy(watch, self.policy_of(watch.stream))
 
     async def run_ticks(self) -> None:
         """Ticks every watch about twice a second, for ever."""
         while True:
             await asyncio.sleep(TICK_S)
-            await self.tick()
+            self.tick()
 
-    async def tick(self) -> None:
+    def tick(self) -> None:
         """One round: staleness, time accounts, gauges, refused ones that are old."""
         for watch in self:
-            await self._pipeline.tick(watch)
+            self._pipeline.tick(watch)
         now = self._clock.monotonic()
         for stream_id, since in list(self._refused_at.items()):
             if now - since > _REFUSED_SHOWN_S:
                 self._forget(stream_id)
-        self._gauge(now)
-
-    def _gauge(self, now: float) -> None:
-        self._stats.streams.clear()
-        self._stats.verdict_streams.clear()
-        for state in StreamState:
-            self._stats.streams.labels(state).set(0)
-        for verdict in VerdictState:
-            if verdict is not VerdictState.UNKNOWN:
-                self._stats.verdict_streams.labels(verdict, "").set(0)
-        oldest = 0.0
-        for watch in self:
-            verdict_ = watch.verdict
-            self._stats.streams.labels(watch.status.state).inc()
-            self._stats.verdict_streams.labels(
-                verdict_.state, verdict_.reason or ""
-            ).inc()
-            oldest = max(oldest, now - (verdict_.seen_at or watch.began_at))
-        self._stats.unseen_age_seconds.set(oldest)
+        show_streams(self._stats, self, now)

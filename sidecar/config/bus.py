@@ -16,6 +16,11 @@ class InboundConfig(Section):
     report: bool = False
     set_hosts: tuple[str, ...] = ()
 
+    @field_validator("set_hosts")
+    @classmethod
+    def _lower(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(host.lower() for host in hosts)
+
     @model_validator(mode="after")
     def _hosts_for_set(self) -> Self:
         if self.set and not self.set_hosts:
@@ -35,7 +40,7 @@ class SigningConfig(Section):
 class MqttConfig(Section):
     """The broker."""
 
-    host: str
+    host: Annotated[str, Field(pattern=r"^[^\s/@]+$")]
     port: Annotated[int, Field(ge=1, le=65535)] = 1883
     version: Literal["5", "3.1.1"] = "5"
     tls: bool | None = None  # None: on when the port is 8883
@@ -45,7 +50,7 @@ class MqttConfig(Section):
     username: str | None = None
     password: Secret | None = None
     client_id: Id | None = None
-    prefix: Annotated[str, Field(pattern=r"^[^+#\x00]+$")] = "moderation/v1"
+    prefix: Annotated[str, Field(pattern=r"^[\w.~-]+(/[\w.~-]+)*$")] = "moderation/v1"
     action_qos: Literal[1, 2] = 1
     scores: bool = False
     inbound: InboundConfig = InboundConfig()

@@ -4,7 +4,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from sidecar.config.fields import BesideConfig, ExistingFile, Secret
+from sidecar.config.fields import BesideConfig, ExistingFile, IceUrl, Secret
 from sidecar.config.section import Port, Seconds, Section, checked_id
 from sidecar.errors import ConfigError
 from sidecar.web.auth import require_token_beyond_loopback
@@ -77,7 +77,7 @@ class WhipConfig(Section):
 class IceServerConfig(Section):
     """A STUN or TURN server; none is asked unless it stands here."""
 
-    urls: Annotated[str, Field(pattern=r"^(stun|turn|turns):\S+$")]
+    urls: IceUrl
     username: str | None = None
     credential: Secret | None = None
 

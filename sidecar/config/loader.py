@@ -9,9 +9,11 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from sidecar.config.fields import UNSAID
 from sidecar.config.lines import Document, Location, read
 from sidecar.config.schema import Config
 from sidecar.errors import ConfigError
+from sidecar.log import redact_text
 
 _SHOWN_CHARS: Final = 60
 
@@ -72,7 +74,7 @@ def _sentence(error: ErrorDetails) -> str:
     if kind == "missing":
         return "is missing; add it"
     message = error["msg"].removeprefix("Value error, ")
-    if kind == "value_error" and not _is_plain(error["input"]):
+    if kind == UNSAID or (kind == "value_error" and not _is_plain(error["input"])):
         return message
     return f"{_shown(error['input'])} is not accepted: {message}"
 
@@ -84,7 +86,7 @@ def _is_plain(value: object) -> bool:
 def _shown(value: object) -> str:
     if not _is_plain(value) and value is not None:
         return f"a {type(value).__name__}"
-    text = repr(value)
+    text = redact_text(repr(value))
     return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "…"
 
 

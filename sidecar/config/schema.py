@@ -5,12 +5,12 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from sidecar.config.bus import MqttConfig, OutboxConfig
-from sidecar.config.fields import BesideConfig, ExistingFile, Secret
+from sidecar.config.fields import BearerToken, BesideConfig, ExistingFile, HttpUrl
 from sidecar.config.listeners import ControlConfig, WebrtcConfig, WhipConfig
 from sidecar.config.policies import PolicyConfig, SelectorConfig
 from sidecar.config.section import Fraction, Id, Seconds, Section, checked_id
 from sidecar.decide.policyset import PolicySet
-from sidecar.domain import Stream
+from sidecar.domain import SourceKind, Stream
 
 
 class LogConfig(Section):
@@ -74,8 +74,8 @@ class BatchConfig(Section):
 class WhepConfig(Section):
     """Pull from a media server."""
 
-    url: Annotated[str, Field(pattern=r"^https?://[^\s/@]+(/\S*)?$")]
-    token: Secret | None = None
+    url: HttpUrl
+    token: BearerToken | None = None
     trickle: bool = False
 
 
@@ -98,6 +98,11 @@ class StreamConfig(Section):
     sampling: SamplingOverride = SamplingOverride()
 
     _checked_id = field_validator("id")(checked_id)
+
+    @field_validator("publisher")
+    @classmethod
+    def _publisher(cls, text: str | None) -> str | None:
+        return text if text is None else checked_id(text)  # the bus takes no other
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -150,19 +155,16 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _within_reach(self) -> Self:
-        """A rule whose hits cannot come within its time would never act."""
-        sampling = self.sampling
+        """Sampling and policies have to go together, of each stream as well."""
         for policy in self.policies:
-            for rule in policy.rules:
-                bursts = rule.enter >= sampling.burst_trigger
-                fastest_s = sampling.burst_interval_s if bursts else sampling.interval_s
-                needed_s = (rule.hits - 1) * min(fastest_s, sampling.interval_s)
-                if needed_s > rule.within_s:
-                    raise ValueError(
-                        f"rule {rule.name!r} of policy {policy.name!r} could not act: "
-                        f"{rule.hits} samples take {needed_s:g} s, within_s is "
-                        f"{rule.within_s:g}; raise within_s or sample faster"
-                    )
+            _require_reach(policy, self.sampling, "sampling")
+        for stream in self.streams:
+            subject = Stream(stream.id, SourceKind.WHEP, labels=stream.labels)
+            sampling = stream.sampling.over(self.sampling_of(subject))
+            policy = next(
+                p for p in self.policies if p.match.to_selector().matches(subject)
+            )
+            _require_reach(policy, sampling, f"sampling of stream {stream.id!r}")
         return self
 
     def sampling_of(self, stream: Stream) -> SamplingConfig:
@@ -171,3 +173,24 @@ class Config(Section):
             if group.match.to_selector().matches(stream):
                 return group.sampling.over(self.sampling)
         return self.sampling
+
+
+def _require_reach(policy: PolicyConfig, sampling: SamplingConfig, key: str) -> None:
+    """ValueError if a rule could never act, or every look came too late."""
+    latest_s = sampling.interval_s * (1 + sampling.jitter)
+    if latest_s >= policy.stale_after_s:
+        raise ValueError(
+            f"{key}: {latest_s:g} s between two looks, and stale_after_s of policy "
+            f"{policy.name!r} is {policy.stale_after_s:g}: the verdict would mostly be "
+            "UNKNOWN; raise stale_after_s or sample faster"
+        )
+    for rule in policy.rules:
+        bursts = rule.enter >= sampling.burst_trigger
+        fastest_s = sampling.burst_interval_s if bursts else sampling.interval_s
+        needed_s = (rule.hits - 1) * min(fastest_s, sampling.interval_s)
+        if needed_s > rule.within_s:
+            raise ValueError(
+                f"{key}: rule {rule.name!r} of policy {policy.name!r} could not act: "
+                f"{rule.hits} samples take {needed_s:g} s, within_s is "
+                f"{rule.within_s:g}; raise within_s or sample faster"
+            )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Final
 
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
@@ -162,11 +163,13 @@ class Peer:
     async def close(self) -> None:
         """Closes everything; may be called twice.
 
-        Goes on to the end even if the caller is cancelled: aiortc's close cannot be
-        taken up again.
+        Goes on to the end even if the caller is cancelled or has waited a second:
+        aiortc's close cannot be taken up again.
         """
         self._receiver.buffer.close()
-        await asyncio.shield(self._connection.close())
+        with suppress(TimeoutError):  # a TURN server that is gone is asked for 63 s
+            async with asyncio.timeout(_CLOSE_S):
+                await asyncio.shield(self._connection.close())
         if left := running_for(self._connection):
             await asyncio.wait(left, timeout=_CLOSE_S)
 

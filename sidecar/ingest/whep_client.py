@@ -33,7 +33,11 @@ from sidecar.log import get_logger
 
 log = get_logger(__name__)
 
+# Go servers that set no type send text/plain (seen with Pion); the body decides.
+_ANSWER_TYPES: Final = frozenset({SDP_TYPE, "text/plain", ""})
+
 _MAX_HOPS: Final = 3
+_PORT_MAX: Final = 65535
 _REDIRECTS: Final = frozenset({307, 308})  # the ones that keep method and body
 _CREATED: Final = frozenset({200, 201})  # the draft says 201; some servers say 200
 _PATCHED: Final = frozenset({200, 204})
@@ -162,7 +166,7 @@ class WhepClient:
         except TimeoutError:
             message = f"{shown(url)} did not answer within {limit:g} s"
             raise StreamUnavailable(self._stream_id, message) from None
-        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as exc:
             message = f"{shown(url)} cannot be reached: {type(exc).__name__}"
             raise StreamUnavailable(self._stream_id, message) from exc
 
@@ -177,7 +181,12 @@ class WhepClient:
         """`url` with the endpoint's own user part, or none if there is a token."""
         # httpx would let the URL's user part override the Authorization header.
         mine = b"" if self._settings.token else httpx.URL(self._settings.url).userinfo
-        return httpx.URL(url).copy_with(userinfo=mine)
+        whole = httpx.URL(url).copy_with(userinfo=mine)
+        # A host that IDNA refuses and a port out of range come out of httpx and anyio
+        # as errors of their own, the latter in a group.
+        if not (whole.host and 0 < (whole.port or 80) <= _PORT_MAX):
+            raise httpx.InvalidURL("no usable host and port")
+        return whole
 
     def _redirected(self, here: str, reply: httpx.Response) -> str:
         there = self._resolved(here, reply)
@@ -212,7 +221,7 @@ class WhepClient:
         return bytes(body)
 
     def _answer(self, reply: httpx.Response, body: bytes) -> sdp.Description:
-        if media_type(reply.headers.get("content-type")) != SDP_TYPE:
+        if media_type(reply.headers.get("content-type")) not in _ANSWER_TYPES:
             raise self._unsupported(f"the answer is not {SDP_TYPE}")
         try:
             return sdp.answer(body)

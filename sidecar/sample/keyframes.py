@@ -139,11 +139,10 @@ class KeyframePlanner:
     def _enter(self, means: _Means, now: float) -> None:
         self._means = means
         self._misses = 0
+        self._urgent = means is _Means.ALL
         if means is not _Means.NATURAL:
             self._needed = True
-        self._urgent = means is _Means.ALL
-        if means is _Means.ASKING:
-            self._natural.clear()
+            self._natural.clear()  # what is natural has to show itself anew
             self.pause(now)
 
     def _natural_suffices(self, now: float) -> bool:

@@ -225,7 +225,7 @@ def _listen(settings: ServerSettings) -> socket.socket:
             settings.host, settings.port, type=socket.SOCK_STREAM
         )
         family, _, _, _, address = found[0]
-        return socket.create_server(
+        listener = socket.create_server(
             (str(address[0]), int(address[1])), family=family, backlog=_BACKLOG
         )
     except socket.gaierror as exc:
@@ -235,6 +235,10 @@ def _listen(settings: ServerSettings) -> socket.socket:
         ) from exc
     except OSError as exc:
         raise ConfigError(_bind_fault(settings.key, where, exc)) from exc
+    # asyncio sets it only where the protocol number says TCP; create_server's says 0.
+    # With Nagle each reply on a kept-alive connection waits some 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _bind_fault(key: str, where: str, exc: OSError) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import datetime as dt
-import logging
 import os
 import shutil
 import socket
@@ -13,11 +12,12 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
-from amqtt.broker import Broker
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from sidecar.demo.broker import embedded_broker
 
 
 def require_tool(name: str) -> str:
@@ -106,30 +106,9 @@ async def mosquitto(
 
 @asynccontextmanager
 async def amqtt_broker() -> AsyncIterator[int]:
-    """The demo's embedded broker; yields its port. Its stray tasks end with it."""
-    port = free_port()
-    for name in ("amqtt", "transitions"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    broker = Broker(
-        {
-            "listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{port}"}},
-            "plugins": {
-                "amqtt.plugins.authentication.AnonymousAuthPlugin": {
-                    "allow_anonymous": True
-                }
-            },
-        }
-    )
-    await broker.start()
-    try:
+    """The demo's embedded broker; yields its port."""
+    async with embedded_broker() as (_, port):
         yield port
-    finally:
-        await broker.shutdown()
-        strays = {t for t in asyncio.all_tasks() if "amqtt" in repr(t.get_coro())}
-        for stray in strays:
-            stray.cancel()
-        if strays:
-            await asyncio.wait(strays, timeout=2.0)
 
 
 async def _reachable(port: int) -> None:

@@ -1,9 +1,12 @@
 """The synthetic publisher as a process, and what it says."""
 
+import asyncio
 import json
 import sys
 from pathlib import Path
 from typing import Any
+
+from aiortc import RTCConfiguration, RTCPeerConnection
 
 from tests.e2e.processes import Child, until
 
@@ -38,3 +41,17 @@ class PublisherProcess:
             return said[0] if said else None
 
         return until(found, within_s, f"publisher says {name}")
+
+
+def offer_sdp() -> str:
+    """A publisher's SDP offer, good in itself, that nobody stands behind."""
+    return asyncio.run(_offer())
+
+
+async def _offer() -> str:
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    pc.addTransceiver("video", direction="sendonly")
+    await pc.setLocalDescription(await pc.createOffer())
+    offer: str = pc.localDescription.sdp
+    await pc.close()
+    return offer

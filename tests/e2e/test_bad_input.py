@@ -1,19 +1,18 @@
 """Bad input while the sidecar runs: refused and counted; the other stream lives on."""
 
-import asyncio
 import json
 from collections import Counter
 from typing import Any
 
 import httpx
 import pytest
-from aiortc import RTCConfiguration, RTCPeerConnection
 
 from sidecar.domain import Category
 from sidecar.testcard.clip import Clip, write_clip
 from tests.e2e.conftest import Site
 from tests.e2e.flood import post_many
 from tests.e2e.processes import until
+from tests.e2e.publisher_process import offer_sdp
 from tests.e2e.sidecar_process import SidecarProcess, whip
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
@@ -102,7 +101,7 @@ def test_sessions_are_bounded_and_end(site: Site) -> None:
         webrtc={"connect_timeout_s": 3, "packet_timeout_s": 3},
         streams=[_bystander(site)],
     )
-    offer = asyncio.run(_offer())
+    offer = offer_sdp()
     headers = {"Content-Type": "application/sdp"}
     statuses: Counter[int] = Counter()
     for number in range(5):
@@ -126,15 +125,6 @@ def test_sessions_are_bounded_and_end(site: Site) -> None:
     )
     assert reply.status_code == 201
     _lives_on(sidecar)
-
-
-async def _offer() -> str:
-    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    pc.addTransceiver("video", direction="sendonly")
-    await pc.setLocalDescription(await pc.createOffer())
-    offer: str = pc.localDescription.sdp
-    await pc.close()
-    return offer
 
 
 BAD_WORDS = (

@@ -62,6 +62,28 @@ def test_check_finds_a_rule_that_the_model_can_never_meet(
     assert "'hate.symbol' is never given by model 'testcard'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "mqtt",
+    [
+        "signing: {key_file: key, key_id: k}",
+        "tls: true\n  ca_file: key",
+        "tls: true\n  cert_file: key\n  key_file: key",
+    ],
+)
+def test_check_looks_into_the_key_files(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    mqtt: str,
+) -> None:
+    """A key or certificate that is none is found before anything is started."""
+    (tmp_path / "key").write_text("none")
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(GOOD.read_text().replace("\nmqtt:", f"\nmqtt:\n  {mqtt}"))
+    assert _run(monkeypatch, "check", str(bad)) == 2
+    assert str(tmp_path / "key") in capsys.readouterr().err
+
+
 def test_a_missing_model_is_a_configuration_fault(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

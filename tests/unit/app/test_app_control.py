@@ -1,11 +1,14 @@
 """The control API acts on the running sidecar."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from sidecar.app.build import App
+from sidecar.app.build import App, Inbox
 from sidecar.app.control import AppControl
+from sidecar.app.spec import Origin
+from sidecar.publish.inbound import Report, SetStream
 from sidecar.web.ports import PutOutcome
 from sidecar.web.problems import (
     NothingToReverse,
@@ -107,6 +110,96 @@ async def test_only_what_was_cut_can_be_reversed(tmp_path: Path) -> None:
         assert first != second
         shown = await control.outbox()
         assert [found.id for found in shown.pending] == [first, second]
+
+
+async def test_the_same_request_again_changes_nothing(tmp_path: Path) -> None:
+    """Whoever repeats a PUT does not interrupt the watching, nor clear its windows."""
+    (tmp_path / "a.mp4").touch()
+    async with app_house(tmp_path) as app:
+        control = _control(app)
+        request = StreamRequest.model_validate({"whep": {"url": "http://127.0.0.1:9"}})
+        await control.put("s", request)
+        watch = app.streams.get("s")
+        assert await control.put("s", request) is PutOutcome.UPDATED
+        assert app.streams.get("s") is watch
+        assert await control.put("s", FILE) is PutOutcome.UPDATED
+        assert app.streams.get("s") is not watch
+
+
+async def test_of_two_requests_at_once_one_is_told_so(tmp_path: Path) -> None:
+    """The later one holds; no stream is left over."""
+    (tmp_path / "a.mp4").touch()
+    async with app_house(tmp_path) as app:
+        control = _control(app)
+        other = StreamRequest.model_validate({"whep": {"url": "http://127.0.0.1:9"}})
+        await control.put("s", FILE)
+        async with asyncio.TaskGroup() as group:
+            puts = [group.create_task(_outcome(control, r)) for r in (other, FILE)]
+        assert sorted(put.result() for put in puts) == ["conflict", "updated"]
+        await control.delete("s")
+        assert len(app.streams) == 0
+
+
+async def _outcome(control: AppControl, request: StreamRequest) -> str:
+    try:
+        return (await control.put("s", request)).value
+    except StreamConflict:
+        return "conflict"
+
+
+async def test_a_cut_publisher_who_came_back_can_still_be_cleared(
+    tmp_path: Path,
+) -> None:
+    """The new watch was never cut; the case of the old one is open all the same."""
+    (tmp_path / "a.mp4").touch()
+    async with app_house(tmp_path) as app:
+        control = _control(app)
+        await control.put("s", FILE)
+        watch = app.streams.get("s")
+        assert watch is not None
+        watch.cut = True
+        await control.delete("s")
+        await control.put("s", FILE)
+        assert await control.reverse("s")
+
+
+@pytest.mark.parametrize(
+    ("url", "started"),
+    [("http://h/whep", ["s"]), ("http://h:0/whep", []), (None, [])],
+)
+async def test_a_set_message_starts_and_stops_streams(
+    tmp_path: Path, url: str | None, started: list[str]
+) -> None:
+    """What the configuration would refuse is refused here, and ends nothing."""
+    async with app_house(tmp_path) as app:
+        inbox = Inbox(app.factory, app.streams)
+        inbox.take(SetStream("s", url))
+        inbox.take(SetStream("s", url))
+        inbox.take(Report("none", "viewer"))
+        exchanges = [t for t in asyncio.all_tasks() if "exchange:" in t.get_name()]
+        if exchanges:
+            await asyncio.wait(exchanges)
+        assert [watch.stream.id for watch in app.streams] == started
+
+
+async def test_set_messages_are_bounded_and_keep_off_what_is_not_theirs(
+    tmp_path: Path,
+) -> None:
+    """`control.max_streams` holds for them too; the file's streams are the file's."""
+    (tmp_path / "a.mp4").touch()
+    limit = {"port": 0, "max_streams": 2}
+    streams = [{"id": "a", "file": {"path": "a.mp4"}}]
+    async with app_house(tmp_path, control=limit, streams=streams) as app:
+        app.add_configured()
+        inbox = Inbox(app.factory, app.streams)
+        for name in ("a", "b", "c"):
+            inbox.take(SetStream(name, "http://h/whep"))
+        exchanges = [t for t in asyncio.all_tasks() if "exchange:" in t.get_name()]
+        await asyncio.wait(exchanges)
+        assert sorted(watch.stream.id for watch in app.streams) == ["a", "b"]
+        found = app.streams.spec("a")
+        assert found is not None
+        assert found.origin is Origin.CONFIG
 
 
 async def test_policies_and_outbox_are_shown(tmp_path: Path) -> None:

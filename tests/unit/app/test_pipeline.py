@@ -1,7 +1,7 @@
 """One stream's samples become verdicts and actions, and nothing owed is forgotten."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 
@@ -34,12 +34,12 @@ from sidecar.domain import (
 from sidecar.errors import (
     EngineError,
     GivenWayReason,
-    OutboxFull,
     PublishError,
     SampleGivenWay,
 )
 from sidecar.ingest.supervisor import StreamStatus
 from sidecar.pipeline import Pipeline, Watch, risk_of
+from sidecar.publish.owed import Owed
 from sidecar.sample.sampler import Sampler, SamplerSettings, Source
 from sidecar.stats import Stats
 from tests.fakes.publisher import MemoryPublisher
@@ -57,6 +57,7 @@ POLICY = Policy(
     unknown=UnknownRule(after_s=5, action=ActionKind.ESCALATE),
     stale_after_s=3,
 )
+MORE = Rule("more", Category.DRUGS, ActionKind.BLUR, 0.9, 0.3, 2, 3, 10, 60)
 STREAM = Stream("s", SourceKind.WHIP)
 
 
@@ -67,6 +68,13 @@ class Recorder(MemoryPublisher):
         super().__init__(clock, scores=True)
         self.verdicts: list[Verdict | None] = []
         self.heard: list[Scores] = []
+        self.meanwhile: Callable[[], None] | None = None
+
+    async def publish_action(self, action: Action, stream: Stream) -> str:
+        """Lets something happen while it is written."""
+        if self.meanwhile is not None:
+            self.meanwhile()
+        return await super().publish_action(action, stream)
 
     @property
     def decided(self) -> list[Action]:
@@ -156,15 +164,24 @@ class Bench:
         self.stats = Stats()
         self.publisher = Recorder(self.clock)
         self.classifier = ScriptedClassifier(self.clock, list(script))
+        self.owed = Owed(self.publisher, self.clock, self.stats)
         self.pipeline = Pipeline(
-            self.classifier, self.publisher, self.clock, self.stats
+            self.classifier, self.publisher, self.owed, self.clock, self.stats
         )
         self.sampler = EndlessSampler(self.clock, self.stats, len(script))
         self.watch: Watch = self.pipeline.begin(STREAM, self.sampler, POLICY)
 
     async def run(self) -> None:
-        """All samples, one after the other."""
+        """All samples, one after the other; then what is owed goes to the outbox."""
         await self.pipeline.watch(self.watch, NoSource())
+        await self.pay()
+
+    async def pay(self) -> None:
+        """Everything that is owed goes to the outbox."""
+        async with asyncio.TaskGroup() as group:
+            payments = group.create_task(self.owed.run())
+            await self.owed.settle()
+            payments.cancel()
 
     def counted(self, name: str, **labels: str) -> float:
         """A counter's value."""
@@ -219,37 +236,42 @@ async def test_scores_lead_to_verdicts_and_actions_in_order() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (EngineError("boom"), UnknownReason.ENGINE_ERROR),
-        (SampleGivenWay("s", GivenWayReason.OVERLOADED), UnknownReason.OVERLOADED),
-        (SampleGivenWay("s", GivenWayReason.STALE), UnknownReason.STALE),
-    ],
-)
-async def test_a_sample_that_was_not_scored_is_not_clear(
-    error: EngineError, reason: UnknownReason
-) -> None:
-    """An engine's error or an overload makes the verdict UNKNOWN with its reason."""
-    bench = Bench(0.1, error)
+async def test_a_sample_the_engine_failed_is_not_clear() -> None:
+    """An engine's error makes the verdict UNKNOWN at once."""
+    bench = Bench(0.1, EngineError("boom"))
     await bench.run()
     assert bench.watch.verdict.state is VerdictState.UNKNOWN
-    assert bench.watch.verdict.reason is reason
+    assert bench.watch.verdict.reason is UnknownReason.ENGINE_ERROR
 
 
-async def test_an_action_the_disk_refuses_stays_owed_until_it_is_taken() -> None:
-    """A full outbox loses nothing: the next ticks try again, in order, once each."""
-    bench = Bench(0.9, 0.9)
-    bench.publisher.failure = OutboxFull("full")
+@pytest.mark.parametrize("reason", list(GivenWayReason))
+async def test_samples_left_out_do_not_make_the_verdict_flap(
+    reason: GivenWayReason,
+) -> None:
+    """Every other sample gives way: CLEAR holds, for it is young enough."""
+    lost = SampleGivenWay("s", reason)
+    bench = Bench(0.1, lost, 0.1, lost, 0.1)
     await bench.run()
-    assert bench.publisher.decided == []
-    assert list(bench.watch.owed) == ["flag", "cut"]
-    await bench.pipeline.tick(bench.watch)
-    bench.publisher.failure = None
-    await bench.pipeline.tick(bench.watch)
-    await bench.pipeline.tick(bench.watch)
-    assert [action.kind for action in bench.publisher.decided] == ["flag", "takedown"]
-    assert not bench.watch.owed
+    states = [verdict.state for verdict in bench.publisher.verdicts if verdict]
+    assert states == [VerdictState.UNKNOWN, VerdictState.CLEAR]
+
+
+@pytest.mark.parametrize("reason", list(GivenWayReason))
+async def test_samples_left_out_for_long_make_the_stream_unknown(
+    reason: GivenWayReason,
+) -> None:
+    """Once the last look is older than the policy allows, the reason is told."""
+    bench = Bench(0.1, *[SampleGivenWay("s", reason)] * 5)
+    await bench.run()
+    assert bench.watch.verdict.state is VerdictState.UNKNOWN
+    assert bench.watch.verdict.reason is UnknownReason(reason.value)
+
+
+async def test_a_stream_never_looked_at_says_why_at_once() -> None:
+    """Its first sample gave way: UNKNOWN for that reason."""
+    bench = Bench(SampleGivenWay("s", GivenWayReason.OVERLOADED))
+    await bench.run()
+    assert bench.watch.verdict.reason is UnknownReason.OVERLOADED
 
 
 async def test_silence_becomes_stale_and_then_what_the_policy_says() -> None:
@@ -257,10 +279,11 @@ async def test_silence_becomes_stale_and_then_what_the_policy_says() -> None:
     bench = Bench(0.1)
     await bench.run()
     bench.clock.advance(4.0)
-    await bench.pipeline.tick(bench.watch)
+    bench.pipeline.tick(bench.watch)
     assert bench.watch.verdict.reason is UnknownReason.STALE
     bench.clock.advance(5.0)
-    await bench.pipeline.tick(bench.watch)
+    bench.pipeline.tick(bench.watch)
+    await bench.pay()
     (action,) = bench.publisher.decided
     assert (action.kind, action.reason.unknown) == ("escalate", UnknownReason.STALE)
 
@@ -271,7 +294,7 @@ async def test_time_is_accounted_to_the_verdict_that_held() -> None:
     bench.clock.advance(2.0)
     await bench.run()
     bench.clock.advance(2.0)
-    await bench.pipeline.tick(bench.watch)
+    bench.pipeline.tick(bench.watch)
     name = "sidecar_coverage_seconds_total"
     assert bench.counted(name, verdict="unknown", reason="starting") == 3.0
     assert bench.counted(name, verdict="clear", reason="") == 2.0
@@ -317,6 +340,58 @@ async def test_finish_waits_for_the_sample_in_flight_and_takes_no_more() -> None
         bench.classifier.hold.set()
     assert bench.watch.samples == 1
     assert len(bench.publisher.decided) == 1
+
+
+async def test_a_reversal_waits_for_an_earlier_action() -> None:
+    """While a takedown is not on disk its reversal is refused, or it would overtake."""
+    bench = Bench(0.9, 0.9)
+    await bench.pipeline.watch(bench.watch, NoSource())
+    with pytest.raises(PublishError, match="try again"):
+        await bench.pipeline.reverse(bench.watch)
+    await bench.pay()
+    await bench.pipeline.reverse(bench.watch)
+
+
+async def test_a_reversal_bears_what_happens_while_it_is_written() -> None:
+    """A reload meanwhile holds: the state is of the new policy, with all its rules."""
+    bench = Bench(0.9, 0.9, 0.1)
+    bench.sampler.count = 2
+    await bench.run()
+    longer = Policy("q", Selector(), (*POLICY.rules, MORE), None, 3)
+    bench.publisher.meanwhile = lambda: bench.pipeline.repolicy(bench.watch, longer)
+    await bench.pipeline.reverse(bench.watch)
+    bench.sampler.count = 1
+    await bench.run()
+    assert len(bench.watch.state.windows) == 3
+    assert bench.watch.verdict.state is VerdictState.CLEAR
+
+
+async def test_a_reversal_loses_no_action_that_falls_due_with_it() -> None:
+    """The unknown rule fires at the same instant: both are said."""
+    bench = Bench(0.9, 0.9)
+    await bench.run()
+    bench.pipeline.report_status(
+        bench.watch, StreamStatus(StreamState.WAITING, 0.0, "", UnknownReason.NO_FRAMES)
+    )
+    bench.clock.advance(6.0)
+    await bench.pipeline.reverse(bench.watch)
+    await bench.pay()
+    kinds = [action.kind for action in bench.publisher.decided]
+    assert kinds[-2:] == [ActionKind.REVERSE_TAKEDOWN, ActionKind.ESCALATE]
+
+
+async def test_letting_go_of_a_stream_is_no_reason_to_act_on_it() -> None:
+    """While the sidecar stops, neither ticks nor lost connections make UNKNOWN."""
+    bench = Bench(0.1)
+    await bench.run()
+    await bench.pipeline.finish()
+    bench.pipeline.report_status(
+        bench.watch, StreamStatus(StreamState.WAITING, 0.0, "", UnknownReason.NO_FRAMES)
+    )
+    bench.clock.advance(60.0)
+    bench.pipeline.tick(bench.watch)
+    assert bench.watch.verdict.state is VerdictState.CLEAR
+    assert not bench.owed
 
 
 async def test_a_stop_does_not_make_a_stream_unknown() -> None:

@@ -8,6 +8,8 @@ from structlog.testing import capture_logs
 
 from sidecar.app.build import App
 from sidecar.app.reload import Reloader, fingerprint
+from sidecar.app.spec import Origin
+from sidecar.config.schema import StreamConfig
 from tests.unit.app.app_house import app_house, configuration
 
 pytestmark = pytest.mark.anyio
@@ -80,6 +82,46 @@ async def test_streams_follow_the_file(tmp_path: Path) -> None:
         watch = app.streams.get("b")
         assert watch is not None
         assert watch.stream.labels == {"tier": "new"}
+
+
+async def test_streams_whose_entry_did_not_change_are_left_alone(
+    tmp_path: Path,
+) -> None:
+    """One that ended stays ended; one whose id is taken is tried again later."""
+    streams = [_file(tmp_path, "a.mp4")]
+    async with app_house(tmp_path, streams=streams) as app:
+        await _reloader(app).reload()
+        assert app.streams.get("a") is None
+        taken = StreamConfig.model_validate({"id": "b", "whep": {"url": "http://h"}})
+        app.streams.add(app.factory.from_config(taken, Origin.API))
+        configuration(tmp_path, streams=[*streams, _file(tmp_path, "b.mp4")])
+        with capture_logs() as logs:
+            await _reloader(app).reload()
+        assert "stream_taken" in [entry["event"] for entry in logs]
+        await app.streams.remove("b")
+        with capture_logs() as logs:
+            await _reloader(app).reload()
+        assert "stream_changed" in [entry["event"] for entry in logs]
+
+
+async def test_what_only_a_restart_changes_is_said(tmp_path: Path) -> None:
+    """The operator is told that it has no effect yet."""
+    async with app_house(tmp_path) as app:
+        configuration(tmp_path, sampling={"interval_s": 0.5}, drain_s=3)
+        with capture_logs() as logs:
+            assert await _reloader(app).reload()
+        (line,) = [entry for entry in logs if entry["event"] == "restart_needed"]
+        assert line["keys"] == ["sampling", "drain_s"]
+
+
+async def test_rules_are_checked_against_the_model_that_runs(tmp_path: Path) -> None:
+    """Another model in the file would need a restart; until then its rules are deaf."""
+    async with app_house(tmp_path) as app:
+        path = tmp_path / "sidecar.yaml"
+        text = path.read_text().replace("sexual.explicit", "drugs")
+        path.write_text(f"model: another\n{text}")
+        assert not await _reloader(app).reload()
+        assert "never given by model 'testcard'" in str(_reloader(app).fault)
 
 
 def test_the_fingerprint_covers_both_files(tmp_path: Path) -> None:

@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from sidecar.app.streams import Origin, Spawn, StreamExists, Streams, StreamSpec
+from sidecar.app.spec import Origin, StreamExists, StreamSpec
+from sidecar.app.streams import Spawn, Streams
 from sidecar.clock import ManualClock
+from sidecar.config.schema import StreamConfig
 from sidecar.decide.policyset import Policy, PolicySet, Selector
 from sidecar.decide.rules import Rule
 from sidecar.domain import (
@@ -35,12 +38,14 @@ from sidecar.errors import (
 from sidecar.ingest.source import AccessUnitSource
 from sidecar.ingest.supervisor import SupervisorSettings
 from sidecar.pipeline import Pipeline
+from sidecar.publish.owed import Owed
 from sidecar.sample.sampler import Sampler, SamplerSettings
 from sidecar.stats import Stats
 from tests.fakes.publisher import MemoryPublisher
 
 pytestmark = pytest.mark.anyio
 
+URL = "http://127.0.0.1:9/whep"
 RULE = Rule("cut", Category.DRUGS, ActionKind.TAKEDOWN, 0.8, 0.3, 2, 3, 10, 60)
 POLICIES = PolicySet((Policy("p", Selector(), (RULE,), None, 3),))
 
@@ -103,7 +108,8 @@ class House:
         self.clock = ManualClock(100.0)
         self.stats = Stats()
         self.publisher = MemoryPublisher(self.clock)
-        pipeline = Pipeline(NoEngine(), self.publisher, self.clock, self.stats)
+        owed = Owed(self.publisher, self.clock, self.stats)
+        pipeline = Pipeline(NoEngine(), self.publisher, owed, self.clock, self.stats)
         self.executor = ThreadPoolExecutor(1)
         self.streams = Streams(
             pipeline, POLICIES, SupervisorSettings(), self.clock, self.stats
@@ -166,11 +172,10 @@ async def test_a_stream_is_added_watched_and_removed() -> None:
         assert h.verdict() is not None
         with pytest.raises(StreamExists):
             h.streams.add(h.spec(Door()))
-        assert await h.streams.remove("s")
+        await h.streams.remove("s")
         assert door.left.is_set()
         assert len(h.streams) == 0
         assert not h.verdict()
-        assert not await h.streams.remove("s")
 
 
 async def test_a_stream_that_ends_leaves_by_itself() -> None:
@@ -195,7 +200,8 @@ async def test_a_stream_that_can_never_be_seen_stays_listed_and_says_why() -> No
         assert watch is not None
         assert watch.status.state is StreamState.UNSUPPORTED
         assert watch.verdict.reason is UnknownReason.UNDECODABLE_CODEC
-        assert await h.streams.remove("s")
+        await h.streams.remove("s")
+        assert h.streams.get("s") is None
 
 
 async def test_one_failing_stream_does_not_touch_another() -> None:
@@ -220,7 +226,7 @@ async def test_a_publisher_that_was_turned_away_is_shown_for_a_while() -> None:
         assert watch is not None
         assert watch.verdict.reason is reason
         h.clock.advance(601)
-        await h.streams.tick()
+        h.streams.tick()
         assert h.streams.get("s") is None
 
 
@@ -252,6 +258,78 @@ async def test_an_exchange_replaces_a_stream_in_order() -> None:
         await new.left.wait()
 
 
+async def test_of_many_exchanges_at_once_the_newest_holds() -> None:
+    """No stream is left behind that nobody lists and nobody can stop."""
+    async with house() as h:
+        doors = [Door() for _ in range(4)]
+        h.streams.add(h.spec(doors[0]))
+        await doors[0].entered.wait()
+        for door in doors[1:]:
+            h.streams.exchange("s", h.spec(door))
+        await doors[-1].entered.wait()
+        assert doors[0].left.is_set()
+        assert not doors[1].entered.is_set()
+        assert not doors[2].entered.is_set()
+        assert len(h.streams) == 1
+        await h.streams.remove("s")
+        assert doors[-1].left.is_set()
+
+
+async def test_nobody_slips_in_while_a_stream_is_replaced() -> None:
+    """Until the new one stands, the id is taken."""
+    async with house() as h:
+        old, new = Door(), Door()
+        h.streams.add(h.spec(old))
+        await old.entered.wait()
+        exchange = h.streams.exchange("s", h.spec(new))
+        assert exchange is not None
+        await old.left.wait()
+        with pytest.raises(StreamExists):
+            h.streams.add(h.spec(Door()))
+        await asyncio.wait([exchange])
+        assert len(h.streams) == 1
+
+
+async def test_a_stream_removed_before_it_began_leaves_nothing() -> None:
+    """Its task never ran, so it could not tidy up itself."""
+    async with house() as h:
+        h.streams.add(h.spec(Door()))
+        await h.streams.remove("s")
+        stream = Stream("s", SourceKind.WHIP)
+        reason = UnknownReason.UNDECODABLE_CODEC
+        h.streams.show_refused(stream, h.sampler("s"), reason, "AV1 only")
+        assert h.streams.get("s") is not None
+
+
+async def test_a_publisher_that_switched_to_a_bad_codec_may_come_back() -> None:
+    """It stays listed as not seen, for a while, and its id stays free for it."""
+    async with house() as h:
+        error = StreamUnsupported("s", "AV1", reason=UnsupportedReason.CODEC)
+        spec = replace(h.spec(Door(error)), origin=Origin.WHIP)
+        h.streams.add(spec)
+        await asyncio.wait(h.tasks)
+        watch = h.streams.get("s")
+        assert watch is not None
+        assert watch.verdict.reason is UnknownReason.UNDECODABLE_CODEC
+        better = Door()
+        h.streams.add(h.spec(better))
+        await better.entered.wait()
+
+
+async def test_what_is_being_watched_is_known() -> None:
+    """By its settings, also while it is still being exchanged."""
+    async with house() as h:
+        settings = StreamConfig.model_validate({"id": "s", "whep": {"url": URL}})
+        spec = replace(h.spec(Door()), settings=settings)
+        assert not h.streams.runs("s", settings)
+        h.streams.exchange("s", spec)
+        assert h.streams.runs("s", settings)
+        assert h.streams.full("t", 1)
+        assert not h.streams.full("s", 1)
+        h.streams.exchange("s", None)
+        assert not h.streams.runs("s", settings)
+
+
 async def test_gauges_show_every_stream_under_its_state() -> None:
     """A tick fills the gauges from what is there now."""
     async with house() as h:
@@ -259,7 +337,7 @@ async def test_gauges_show_every_stream_under_its_state() -> None:
         h.streams.add(h.spec(door))
         await door.entered.wait()
         h.clock.advance(7.0)
-        await h.streams.tick()
+        h.streams.tick()
         value = h.stats.registry.get_sample_value
         assert value("sidecar_streams", {"state": "live"}) == 1
         labels = {"verdict": "unknown", "reason": "starting"}

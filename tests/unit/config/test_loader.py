@@ -31,6 +31,14 @@ policies:
 """
 
 
+def _stream_at(url: str, more: str = "labels: {}") -> str:
+    return f"streams: [{{id: a, whep: {{url: '{url}'}}, {more}}}]\noutbox:"
+
+
+def _ice(url: str) -> str:
+    return f"webrtc: {{ice_servers: [{{urls: '{url}'}}]}}\noutbox:"
+
+
 def _load(tmp_path: Path, text: str, **environ: str) -> Config:
     path = tmp_path / "c.yaml"
     path.write_text(text)
@@ -96,6 +104,21 @@ def test_every_fault_names_file_line_key_value_and_mend(tmp_path: Path) -> None:
         ("path: outbox.sqlite", "path: a\n  path: b", "stands here twice"),
         ("host: 127.0.0.1", "host: &a x\n  client_id: *a", "aliases"),
         ("within_s: 5", "within_s: 0.1", "2 samples take 0.2 s"),
+        ("outbox:", "sampling: {interval_s: 60}\noutbox:", "mostly be UNKNOWN"),
+        (
+            "outbox:",
+            _stream_at("http://h", "sampling: {interval_s: 9}"),
+            "sampling of stream 'a': 10.8 s",
+        ),
+        ("outbox:", _stream_at("http://h:99999/x"), "Port out of range"),
+        ("outbox:", _stream_at("http://[::1/x"), "Invalid IPv6"),
+        ("outbox:", _stream_at("ftp://h/x"), "use http(s)://"),
+        ("outbox:", _stream_at("http://h/x", "publisher: a b"), "A-Z a-z 0-9"),
+        ("outbox:", _ice("stun:h:port"), "use stun:HOST:PORT"),
+        ("outbox:", _ice("turn:h:99999"), "use stun:HOST:PORT"),
+        ("outbox:", _ice("turn:h?transport=sctp"), "tcp may follow"),
+        ("host: 127.0.0.1", "host: x\n  prefix: a//b", "mqtt.prefix"),
+        ("host: 127.0.0.1", "host: ''", "mqtt.host"),
         (
             "host: 127.0.0.1",
             "host: x\n  inbound: {set: true}",
@@ -125,6 +148,38 @@ def test_secrets_come_from_files_and_environment_and_stay_hidden(
     assert config.control.token.get_secret_value() == "geheimnis-0123456789"
     assert "hunter2" not in repr(config)
     assert "geheim" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "password: hunter2",
+        "password: [hunter2]",
+        "password: {value: hunter2}",
+        "host: 'http://u:hunter2@h'",
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_not_told(tmp_path: Path, wrong: str) -> None:
+    """Errors go to logs, and whoever wrote it there has to change it anyway."""
+    text = GOOD.replace("host: 127.0.0.1", f"username: u\n  {wrong}")
+    assert "hunter2" not in _faults(tmp_path, text)
+
+
+def test_a_token_that_cannot_be_sent_is_a_fault(tmp_path: Path) -> None:
+    """It is found in the file, not when the stream is started."""
+    (tmp_path / "token").write_text("two words")
+    whep = "whep: {url: 'http://h/x', token: {file: token}}"
+    text = GOOD.replace("outbox:", f"streams: [{{id: a, {whep}}}]\noutbox:")
+    faults = _faults(tmp_path, text)
+    assert "visible ASCII" in faults
+    assert "two words" not in faults
+
+
+def test_hosts_that_may_be_set_are_compared_in_lower_case(tmp_path: Path) -> None:
+    """As the messages are."""
+    inbound = "inbound: {set: true, set_hosts: [Media.Example]}"
+    text = GOOD.replace("host: 127.0.0.1", f"host: x\n  {inbound}")
+    assert _load(tmp_path, text).mqtt.inbound.set_hosts == ("media.example",)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from sidecar.errors import (
 from sidecar.ingest.receiver import IceSettings
 from sidecar.ingest.source import AccessUnitSource
 from sidecar.ingest.whep import WhepConnector, WhepSettings
+from sidecar.ingest.whep_client import WhepClient
 from sidecar.stats import Stats
 from tests.fakes.fake_peer import PeerFactoryFake
 from tests.fakes.sdp_texts import ANSWER, FRAGMENT, OFFER, description
@@ -218,7 +219,7 @@ async def test_refusals(
         (_SDP, b"v=0\r\n" + b"a=x\r\n" * 30_000),
         (_SDP, OFFER.replace("a=fingerprint", "a=x").encode()),
         ({"Content-Type": "text/html"}, b"<html>"),
-        ({}, ANSWER.encode()),
+        ({"Content-Type": "application/json"}, ANSWER.encode()),
         ({**_SDP, "Content-Encoding": "gzip"}, b"\x1f\x8b bomb"),
     ],
 )
@@ -309,6 +310,19 @@ async def test_cancelled_while_joining() -> None:
         task.cancel()
     assert task.cancelled()
     assert rig.peers.open == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:99999/x", "http://xn--a/x", "http://[::1/x", "http://h/\udcff"],
+)
+async def test_an_impossible_url_is_the_stream_s_own_trouble(url: str) -> None:
+    """Whatever httpx and what is below it make of it, only this stream is lost."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+        settings = WhepSettings(url=url)
+        client = WhepClient("cam", settings, http, ManualClock())
+        with pytest.raises(StreamUnavailable):
+            await client.join(OFFER)
 
 
 async def test_unreachable_server_hides_the_url() -> None:

@@ -239,3 +239,14 @@ def test_full_decoding_starts_without_waiting_for_the_pace() -> None:
     assert burst.request_keyframe
     assert not planner.decide(3.9, 0.2).request_keyframe
     assert planner.decide(5.2, 0.2).request_keyframe
+
+
+def test_two_keyframes_at_the_start_are_no_natural_period() -> None:
+    """A sender that starts with two keyframes does not make the means flap."""
+    planner = KeyframePlanner(DecodeMode.AUTO, 2.0)
+    planner.decide(0.0, 1.0)
+    planner.observe_keyframe(0.1)
+    planner.observe_keyframe(0.13)
+    assert planner.decide(1.5, 1.0).all
+    planner.observe_keyframe(1.53)
+    assert all(planner.decide(at / 10, 1.0).all for at in range(16, 100))
