@@ -19,6 +19,7 @@ from sidecar.decide.policy import (
     PolicyState,
     Step,
     carry,
+    comeback,
     initial,
     observe,
     reverse,
@@ -110,6 +111,11 @@ class Pipeline:
         )
         self._publisher.set_verdict(stream, watch.verdict)
         return watch
+
+    def resume(self, watch: Watch, before: Policy, state: PolicyState) -> None:
+        """A stream came back: what was seen of it goes on counting."""
+        now = self._clock.monotonic()
+        watch.state = comeback(before, watch.policy, state, now)
 
     async def watch(self, watch: Watch, source: AccessUnitSource) -> None:
         """Looks at a connected stream until it ends. StreamError: it broke."""

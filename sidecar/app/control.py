@@ -98,14 +98,17 @@ class AppControl:
     async def reverse(self, stream_id: str) -> str:
         """Writes a reversal to the outbox; its id. ControlError, PublishError."""
         watch = self.streams.get(stream_id)
-        if watch is not None and watch.cut:
-            return await self.pipeline.reverse(watch)
-        stream = self.streams.ended_after_cut(stream_id)
-        if stream is None and watch is not None:
-            raise NothingToReverse("no takedown or interrupt was decided")
-        if stream is None:
+        former = self.streams.gone.cut(stream_id)
+        if watch is not None:
+            if not (watch.cut or former):
+                raise NothingToReverse("no takedown or interrupt was decided")
+            action_id = await self.pipeline.reverse(watch)
+        elif former is not None:
+            action_id = await self.pipeline.send(self._reversal(former), former)
+        else:
             raise UnknownStream(f"no stream {stream_id!r}")
-        return await self.pipeline.send(self._reversal(stream), stream)
+        self.streams.gone.cleared(stream_id)
+        return action_id
 
     async def outbox(self) -> OutboxView:
         """What waits for delivery. Raises PublishError if the disk fails."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from sidecar.app.gauges import show_streams
+from sidecar.app.gone import Gone
 from sidecar.app.spec import Origin, StreamExists, StreamSpec
 from sidecar.clock import Clock
 from sidecar.config.schema import StreamConfig
@@ -28,7 +29,6 @@ log = get_logger(__name__)
 TICK_S: Final = 0.5
 _REFUSED_SHOWN_S: Final = 600.0
 _REFUSED_LIMIT: Final = 256
-_REVERSIBLE_LIMIT: Final = 1000
 
 Spawn = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
 
@@ -52,7 +52,7 @@ class Streams:
         self._watches: dict[str, Watch] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._specs: dict[str, StreamSpec] = {}
-        self._acted_on: dict[str, Stream] = {}
+        self.gone = Gone()
         self._refused_at: dict[str, float] = {}
         self._exchanges: dict[str, asyncio.Task[None]] = {}
         self._wished: dict[str, StreamSpec | None] = {}
@@ -89,6 +89,9 @@ class Streams:
 
     def _begin(self, stream: Stream, sampler: Sampler) -> Watch:
         watch = self._pipeline.begin(stream, sampler, self.policy_of(stream))
+        former = self.gone.before(stream.id, self._clock.monotonic())
+        if former is not None:
+            self._pipeline.resume(watch, former.policy, former.state)
         self._watches[stream.id] = watch
         return watch
 
@@ -130,19 +133,8 @@ class Streams:
         self._specs.pop(stream_id, None)
         watch = self._watches.pop(stream_id, None)
         if watch is not None:
-            self._remember(watch)
+            self.gone.add(watch, self._clock.monotonic())
             self._pipeline.end(watch)
-
-    def _remember(self, watch: Watch) -> None:
-        """A stream that was cut off ends; it may be cleared for a while yet."""
-        if watch.cut:
-            self._acted_on[watch.stream.id] = watch.stream
-            if len(self._acted_on) > _REVERSIBLE_LIMIT:
-                del self._acted_on[next(iter(self._acted_on))]
-
-    def ended_after_cut(self, stream_id: str) -> Stream | None:
-        """A stream that is gone and had a takedown or interrupt, or None."""
-        return self._acted_on.get(stream_id)
 
     def spec(self, stream_id: str) -> StreamSpec | None:
         """What a stream is watched by; None for one that was turned away."""

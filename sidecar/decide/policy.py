@@ -31,6 +31,7 @@ __all__ = [
     "Step",
     "UnknownRule",
     "carry",
+    "comeback",
     "initial",
     "observe",
     "reverse",
@@ -123,6 +124,18 @@ def carry(old: Policy, new: Policy, state: PolicyState, now: float) -> PolicySta
     windows = tuple(_carried(rule, pairs) for rule in new.rules)
     carried = replace(state, windows=windows)
     return replace(carried, verdict=judge(new, carried, now))
+
+
+def comeback(old: Policy, new: Policy, state: PolicyState, now: float) -> PolicyState:
+    """The state of a stream that ended in `state` under `old` and is back under `new`.
+
+    UNKNOWN(starting) as any new stream, but with the samples seen before: leaving
+    between two hits does not make the count begin anew. No cooldown holds, since what
+    was fired then was about a session that is over.
+    """
+    carried = carry(old, new, state, now)
+    windows = tuple(replace(w, armed=True, fired_at=None) for w in carried.windows)
+    return replace(initial(new, now), windows=windows)
 
 
 def _are_scores(scores: Scores) -> bool:

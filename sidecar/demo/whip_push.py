@@ -20,6 +20,8 @@ from aiortc import (
 from sidecar.clock import SystemClock
 from sidecar.demo.scene_track import SceneTrack, Tell
 from sidecar.domain import Codec
+from sidecar.ingest.ice import Gathering, IceSettings
+from sidecar.stats import Stats
 from sidecar.testcard.clip import Scene
 
 _CONNECT_S: Final = 15.0
@@ -65,7 +67,9 @@ async def publish(
     pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     sender = pc.addTransceiver(track, direction="sendonly")
     sender.setCodecPreferences(_only(publication.codec))
-    link = _Link(pc, sender.sender.transport, stop)
+    dtls = sender.sender.transport
+    Gathering(dtls.transport._connection, IceSettings(), Stats())  # noqa: SLF001
+    link = _Link(pc, dtls, stop)
     try:
         async with _joined(publication, pc, http):
             await link.up()

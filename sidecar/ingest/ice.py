@@ -73,6 +73,9 @@ class IceSettings:
         ]
 
 
+_LOOPBACK: Final = "127.0.0.1"
+
+
 class DatagramQueue(asyncio.Queue[tuple[bytes, int] | None]):
     """Datagrams not yet looked at: bounded, the newest give way and are counted."""
 
@@ -132,7 +135,8 @@ class Gathering:
         self, component: int, addresses: list[str]
     ) -> list[Candidate]:
         """Host candidates of our binding, then what STUN and TURN servers say."""
-        own = self._settings.addresses or addresses
+        # aioice leaves loopback out; on a machine without a network it is all there is.
+        own = self._settings.addresses or addresses or [_LOOPBACK]
         hosts = [
             protocol
             for address in own

@@ -13,6 +13,7 @@ from sidecar.app.spec import Origin, StreamExists, StreamSpec
 from sidecar.app.streams import Spawn, Streams
 from sidecar.clock import ManualClock
 from sidecar.config.schema import StreamConfig
+from sidecar.decide.policy import observe
 from sidecar.decide.policyset import Policy, PolicySet, Selector
 from sidecar.decide.rules import Rule
 from sidecar.domain import (
@@ -20,6 +21,8 @@ from sidecar.domain import (
     ActionKind,
     Category,
     Codec,
+    LabelScore,
+    ModelRef,
     PictureFormat,
     Sample,
     Scores,
@@ -353,5 +356,28 @@ async def test_a_stream_that_was_cut_can_be_cleared_after_its_end() -> None:
         await door.entered.wait()
         watch.cut = True
         await h.streams.remove("s")
-        assert h.streams.ended_after_cut("s") == watch.stream
-        assert h.streams.ended_after_cut("t") is None
+        assert h.streams.gone.cut("s") == watch.stream
+        assert h.streams.gone.cut("t") is None
+        h.streams.gone.cleared("s")
+        assert h.streams.gone.cut("s") is None
+
+
+async def test_leaving_between_two_hits_does_not_begin_the_count_anew() -> None:
+    """A publisher who comes back within minutes brings along what was seen."""
+    async with house() as h:
+        watch = h.streams.add(h.spec(Door()))
+        scores = Scores(
+            "s", {Category.DRUGS: LabelScore(0.9, "x")}, ModelRef("m", ""), 100.0
+        )
+        watch.state = observe(watch.policy, "s", watch.state, scores, 100.0).state
+        await h.streams.remove("s")
+        back = h.streams.add(h.spec(Door()))
+        assert back.verdict.reason is UnknownReason.STARTING
+        h.clock.advance(1.0)
+        again = replace(scores, captured_at=101.0)
+        step = observe(back.policy, "s", back.state, again, 101.0)
+        assert [action.kind for action in step.actions] == [ActionKind.TAKEDOWN]
+        await h.streams.remove("s")
+        h.clock.advance(400.0)
+        late = h.streams.add(h.spec(Door()))
+        assert late.state.windows[0].seen == ()

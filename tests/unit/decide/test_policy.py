@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from sidecar.decide.policy import comeback, observe
 from sidecar.domain import (
     ActionKind,
     Evidence,
@@ -132,3 +133,17 @@ def test_a_trial_is_not_kept_until_somebody_enforces_it() -> None:
         actions = [a for at in (1.0, 2.0, 3.0) for a in run.saw(at, 1.0).actions]
         assert actions
         assert {action.require_enforced for action in actions} == {not dry_run}
+
+
+def test_a_comeback_brings_its_samples_and_no_cooldown() -> None:
+    """It starts UNKNOWN; the first hit completes the count and fires anew."""
+    run = Run(POLICY)
+    for at in (1.0, 2.0, 3.0):
+        run.saw(at, 0.95)
+    state = comeback(POLICY, POLICY, run.state, 4.0)
+    assert state.verdict.reason is UnknownReason.STARTING
+    assert state.verdict.seen_at is None
+    step = observe(POLICY, "s", state, scores(5.0, 0.95), 5.0)
+    assert {a.kind for a in step.actions} == {ActionKind.FLAG, ActionKind.TAKEDOWN}
+    clean = observe(POLICY, "s", state, scores(5.0, 0.0), 5.0)
+    assert clean.actions == ()

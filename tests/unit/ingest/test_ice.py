@@ -108,3 +108,13 @@ async def test_stun_server_is_asked_from_the_same_socket(*, mute: bool) -> None:
     await connection.close()
     transport.close()
     await asyncio.sleep(0)
+
+
+@pytest.mark.anyio
+async def test_without_a_network_loopback_is_used() -> None:
+    """A demo on a machine that is offline still finds its way to itself."""
+    gathering = Gathering(Connection(ice_controlling=True), IceSettings(), Stats())
+    (candidate,) = await gathering._candidates(1, [])
+    assert candidate.host == "127.0.0.1"
+    await gathering._connection.close()
+    await asyncio.sleep(0)
