@@ -20,6 +20,7 @@ from sidecar.log import get_logger, setup
 EXIT_FAILED: Final = 1
 EXIT_CONFIG: Final = 2
 EXIT_INTERRUPTED: Final = 130
+CODECS: Final = ("vp8", "h264")
 
 cli = typer.Typer(
     name="sidecar",
@@ -84,6 +85,8 @@ def demo(
     """See a takedown for a real WebRTC stream; everything is embedded."""
     from sidecar.demo.run import DemoSettings, run_demo
 
+    if codec not in CODECS:
+        raise ConfigError(f"--codec {codec!r} is not known; use vp8 or h264")
     setup("console", "error")
     settings = DemoSettings(
         category=_card_category(category), codec=codec, once=once, as_json=as_json

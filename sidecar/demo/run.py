@@ -56,7 +56,7 @@ class _Session:
     heard_scores_at: float | None = None
     card_unix_ms: float | None = None
     takedown_unix_ms: float | None = None
-    taken_down: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
     subscribed: asyncio.Event = field(default_factory=asyncio.Event)
     serving: asyncio.Event = field(default_factory=asyncio.Event)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -158,7 +158,7 @@ async def _listen(session: _Session, host: str, port: int) -> None:
                 session.heard_scores_at = time.monotonic()
             if first and session.story.takedown is not None:
                 session.takedown_unix_ms = time.time_ns() / 1e6
-                session.taken_down.set()
+                session.over.set()
 
 
 async def _publish(settings: DemoSettings, session: _Session, port: int) -> None:
@@ -193,21 +193,25 @@ async def _follow(process: asyncio.subprocess.Process, session: _Session) -> Non
         elif event["event"] == "card_shown":
             session.card_unix_ms = float(event["unix_ms"])
             session.story.tell("The publisher now shows the test card.")
+        elif event["event"] == "failed":
+            session.story.tell(f"The publisher failed: {event['message']}")
     session.story.tell("The publisher has left.")
+    session.over.set()
 
 
 async def _show(settings: DemoSettings, session: _Session) -> int:
     """Shows what is heard until the takedown (`once`) or until interrupted."""
     console = Console(stderr=settings.as_json)
     if settings.as_json:
-        arrived = await _arrives(session)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DEADLINE_S):
+                await session.over.wait()
     else:
-        arrived = await _show_live(settings, session, console)
-    if not arrived or session.story.takedown is None:
-        console.print(
-            f"No takedown came within {DEADLINE_S:.0f} s. Last heard: "
-            + (session.story.lines[-1] if session.story.lines else "nothing")
-        )
+        await _show_live(settings, session, console)
+    if session.story.takedown is None:
+        last = session.story.lines[-1] if session.story.lines else "nothing"
+        console.print(f"No takedown came (waited for {DEADLINE_S:.0f} s at most).")
+        console.print(f"Heard last: {last}")
         return 1
     if settings.as_json:
         sys.stdout.write(_as_json(session) + "\n")
@@ -224,34 +228,25 @@ def _as_json(session: _Session) -> str:
     )
 
 
-async def _arrives(session: _Session) -> bool:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(DEADLINE_S):
-            await session.taken_down.wait()
-    return session.taken_down.is_set()
-
-
 async def _show_live(
     settings: DemoSettings, session: _Session, console: Console
-) -> bool:
-    """Redraws ten times a second; the summary is printed once, below."""
+) -> None:
+    """Redraws ten times a second; the summary is printed once, above."""
     began = time.monotonic()
     told = False
     with Live(console=console, auto_refresh=False, transient=False) as live:
-        while True:
-            now = time.monotonic()
-            age = (
-                None
-                if session.heard_scores_at is None
-                else now - session.heard_scores_at
-            )
-            live.update(render(session.story, age), refresh=True)
+        while told or (time.monotonic() - began < DEADLINE_S and not _failed(session)):
+            heard = session.heard_scores_at
+            age_s = None if heard is None else time.monotonic() - heard
+            live.update(render(session.story, age_s), refresh=True)
             if session.story.takedown is not None and not told:
                 told = True
                 console.print(summary(session.story.takedown, session.latency_ms))
                 if settings.once:
-                    return True
+                    return
                 console.print("The demo goes on; Ctrl-C ends it.\n")
-            if not told and now - began > DEADLINE_S:
-                return False
             await asyncio.sleep(_FRAME_S)
+
+
+def _failed(session: _Session) -> bool:
+    return session.over.is_set() and session.story.takedown is None

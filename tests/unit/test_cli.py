@@ -130,6 +130,14 @@ def test_testcard_refuses_what_it_cannot_draw(
     assert mend in capsys.readouterr().err
 
 
+def test_demo_refuses_an_unknown_codec(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is started, with what there is."""
+    assert _run(monkeypatch, "demo", "--codec", "av1") == 2
+    assert "use vp8 or h264" in capsys.readouterr().err
+
+
 def test_models_list_show_verify(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
