@@ -118,7 +118,7 @@ class Delivery:
         await self._arrivals.take(self._broker)
         if self._desk.look and not self._desk.leaving:
             await self._send_actions()
-        self._send_retained()
+        await self._send_retained()
         await self._desk.keep_house()
         if self._settled and self._desk.depth.undelivered == 0:
             self._desk.idle.set()
@@ -139,7 +139,11 @@ class Delivery:
                 self._desk.counted(Kind.ACTION, "retried")
             self._send(_message(entry, self._desk.settings.action_qos), entry)
 
-    def _send_retained(self) -> None:
+    async def _send_retained(self) -> None:
+        try:
+            await self._desk.shown.save()
+        except PublishError as exc:  # a full disk keeps no verdict back
+            self._desk.storage_failed(exc)
         for message in self._desk.retained.take(
             self._free, self._desk.clock.monotonic()
         ):
@@ -164,6 +168,7 @@ class Delivery:
     def _settle_retained(self, message: Message, receipt: Receipt) -> None:
         if receipt.refusal is None:
             self._desk.retained.delivered(message)
+            self._desk.shown.delivered(message)
             self._desk.was_delivered(message)
             return
         retry_s = self._desk.settings.refused_retry_s

@@ -14,12 +14,14 @@ from sidecar.publish.outbox import Outbox
 from sidecar.publish.publisher import PublisherHealth
 from sidecar.publish.retained import Retained
 from sidecar.publish.settings import MqttSettings
+from sidecar.publish.shown import Shown
 from sidecar.publish.store import OutboxThread
 from sidecar.publish.throttle import Throttle
 from sidecar.stats import Stats
 
 log = get_logger(__name__)
 TICK_S: Final = 1.0
+HANG_S: Final = 10.0
 
 
 @dataclass
@@ -51,6 +53,11 @@ class Desk:
     last_error: str | None = None
     refused: set[str] = field(default_factory=set)
     _kept_at: float | None = None
+    _hangs: bool = False
+
+    def __post_init__(self) -> None:
+        """What it keeps of the retained messages is in the store."""
+        self.shown = Shown(self.store, self.retained)
 
     @property
     def wall_s(self) -> float:
@@ -60,6 +67,13 @@ class Desk:
     def news(self) -> None:
         """Wakes the delivering loop."""
         self.wake.set()
+
+    def retain(self, message: Message) -> None:
+        """The newest word on its topic, to be sent."""
+        self.retained.put(message)
+        self.shown.put(message)
+        self.idle.clear()
+        self.news()
 
     async def pause(self, seconds: float) -> None:
         """Until there is news, at most `seconds`."""
@@ -171,17 +185,29 @@ class Desk:
         self.stats.published.labels(kind=kind.value, outcome=outcome).inc()
 
     def health(self) -> PublisherHealth:
-        """How it is doing."""
+        """How it is doing; a disk that begins to hang, or answers again, is logged."""
         return PublisherHealth(
             connected=self.connected,
             undelivered=self.depth.undelivered,
             awaiting=self.depth.awaiting,
             oldest_s=self.oldest_s,
             full=self.full,
-            storage_error=self.storage_error,
+            storage_error=self._storage_error(),
             refused=tuple(sorted(self.refused)),
             last_error=self.last_error,
         )
+
+    def _storage_error(self) -> str | None:
+        """What the disk said last, or that it says nothing: no error tells of that."""
+        busy_s = self.store.busy_s
+        hangs = busy_s > HANG_S
+        error = f"the disk has not answered for {busy_s:.0f} s" if hangs else None
+        if hangs and not self._hangs:
+            log.error("outbox_failing", error=error)
+        elif self._hangs and not hangs and self.storage_error is None:
+            log.info("outbox_works_again")
+        self._hangs = hangs
+        return error or self.storage_error
 
     def _alarm_expired(self, one: Expired) -> None:
         self.counted(Kind.ACTION, "expired")

@@ -163,8 +163,7 @@ class Writer:
 
     def no_verdict(self, stream_id: str) -> Message:
         """Empties the stream's retained verdict: it has ended."""
-        topic = self.topics.verdict(stream_id)
-        return Message(Kind.VERDICT, topic, b"", qos=1, retain=True)
+        return emptied(self.topics.verdict(stream_id))
 
     def status(
         self, state: StatusName, reasons: Iterable[str] = (), now: float | None = None
@@ -206,6 +205,11 @@ class Writer:
 
     def _sidecar(self) -> wire.SidecarPart:
         return wire.SidecarPart(id=self.identity.id, version=self.identity.version)
+
+
+def emptied(topic: str) -> Message:
+    """Takes the retained verdict on `topic` off the broker."""
+    return Message(Kind.VERDICT, topic, b"", qos=1, retain=True)
 
 
 def _json(payload: wire.Out) -> bytes:

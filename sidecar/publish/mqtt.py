@@ -63,7 +63,7 @@ class MqttPublisher:
             settings,
             clock,
             stats,
-            OutboxThread(outbox),
+            OutboxThread(outbox, clock),
             Legs(stats),
             max_rows=outbox.max_rows,
         )
@@ -161,9 +161,7 @@ class MqttPublisher:
             message = self._writer.verdict(
                 stream.id, verdict, now, policy=policy, model=model
             )
-        self._desk.retained.put(message)
-        self._desk.idle.clear()
-        self._desk.news()
+        self._desk.retain(message)
 
     def publish_scores(self, scores: Scores) -> None:
         """Telemetry, if it is switched on; lost and counted while there is no way."""
@@ -177,9 +175,7 @@ class MqttPublisher:
     def set_status(self, state: StatusName, reasons: Iterable[str] = ()) -> None:
         """What the sidecar is up to, retained; reasons are words, never sentences."""
         now = self._clock.monotonic()
-        self._desk.retained.put(self._writer.status(state, reasons, now))
-        self._desk.idle.clear()
-        self._desk.news()
+        self._desk.retain(self._writer.status(state, reasons, now))
 
     async def drain(self, deadline_s: float) -> int:
         """Delivers what is due, says `offline`, and ends `run`.

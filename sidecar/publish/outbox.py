@@ -165,6 +165,22 @@ class Outbox:
             ).fetchall()
         return [Pending(*row) for row in rows]
 
+    def shown(self) -> set[str]:
+        """Topics of retained verdicts that the broker may hold."""
+        with translated(self.path):
+            rows = self._db.execute("SELECT topic FROM shown").fetchall()
+        return {str(topic) for (topic,) in rows}
+
+    def show(self, new: set[str], gone: set[str]) -> None:
+        """Adds `new` topics to those shown, and takes away those that are `gone`."""
+        with self._change():
+            self._db.executemany(
+                "INSERT OR IGNORE INTO shown VALUES (?)", [(topic,) for topic in new]
+            )
+            self._db.executemany(
+                "DELETE FROM shown WHERE topic = ?", [(topic,) for topic in gone]
+            )
+
     def probe(self) -> None:
         """Tries the disk with a row that is gone again. Raises PublishError."""
         with self._change(durable=True):

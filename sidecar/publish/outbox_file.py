@@ -8,10 +8,7 @@ from typing import Final
 
 from sidecar.errors import ConfigError, PublishError
 
-SCHEMA_VERSION: Final = 1
-
-_CREATE: Final = f"""
-BEGIN;
+_CREATE: Final = """
 CREATE TABLE outbox (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,
@@ -26,9 +23,12 @@ CREATE TABLE outbox (
   delivered_at REAL
 );
 CREATE INDEX outbox_stream ON outbox (stream, seq);
-PRAGMA user_version = {SCHEMA_VERSION};
-COMMIT;
 """
+# Topics of retained verdicts on the broker: a process that is killed empties none.
+_SHOWN: Final = "CREATE TABLE shown (topic TEXT PRIMARY KEY) WITHOUT ROWID;"
+_STEPS: Final = (_CREATE, _SHOWN)  # from each schema version to the next
+SCHEMA_VERSION: Final = len(_STEPS)
+
 # Attempts live in memory: a restart tries everything at once, and a full disk does not
 # keep what is already in the file from being sent.
 _ATTEMPTS: Final = """
@@ -94,6 +94,6 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     for (verdict,) in db.execute("PRAGMA quick_check"):
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
-    if version == 0:
-        db.executescript(_CREATE)
+    for number, step in enumerate(_STEPS[version:], version + 1):
+        db.executescript(f"BEGIN; {step} PRAGMA user_version = {number}; COMMIT;")
     db.executescript(_ATTEMPTS)

@@ -18,7 +18,7 @@ class PublisherHealth:
         awaiting: Actions delivered, but not yet said to be enforced.
         oldest_s: Age of the oldest undelivered action, seconds.
         full: The outbox takes no more.
-        storage_error: What the disk said last, if it fails.
+        storage_error: What the disk said last, if it fails, or that it hangs.
         refused: Kinds of messages (or `subscribe`) that the broker refuses at present.
         last_error: The newest trouble with the broker, without credentials.
     """

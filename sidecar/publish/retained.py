@@ -71,6 +71,9 @@ class Retained:
             place.not_before = 0.0
             self._waiting[topic] = None
 
+    def __contains__(self, topic: object) -> bool:
+        return topic in self._places
+
     @property
     def settled(self) -> bool:
         """Whether the broker holds the newest of everything that it takes."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from sidecar.clock import Clock
 from sidecar.errors import PublishError
 from sidecar.publish.outbox import Outbox
 from sidecar.publish.settings import OutboxSettings
@@ -15,11 +16,21 @@ T = TypeVar("T")
 class OutboxThread:
     """Runs calls on the outbox one after the other, in one thread."""
 
-    def __init__(self, settings: OutboxSettings) -> None:
+    def __init__(self, settings: OutboxSettings, clock: Clock) -> None:
         self._settings = settings
+        self._clock = clock
+        self._began_at: float | None = None
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="outbox")
         self._outbox: Outbox | None = None
         self._closed = False
+
+    @property
+    def busy_s(self) -> float:
+        """For how long the call that is running has been, seconds; 0 if none is."""
+        began_at = self._began_at
+        if began_at is None:
+            return 0.0
+        return self._clock.monotonic() - began_at
 
     async def open(self) -> None:
         """Opens the file. Raises ConfigError; may be called again."""
@@ -46,7 +57,16 @@ class OutboxThread:
         self._executor.shutdown(wait=False)
 
     async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._timed, work)
+
+    def _timed(self, work: Callable[[], T]) -> T:
+        """In the thread."""
+        self._began_at = self._clock.monotonic()
+        try:
+            return work()
+        finally:
+            self._began_at = None
 
     def _opened(self) -> Outbox:
         if self._outbox is None:

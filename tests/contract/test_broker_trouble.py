@@ -11,6 +11,7 @@ import aiomqtt
 import pytest
 from paho.mqtt.client import Client as PahoClient
 
+from sidecar.clock import SystemClock
 from sidecar.domain import Action, ActionKind, Evidence, Verdict, VerdictState
 from sidecar.errors import ConfigError, OutboxFull, PublishError
 from sidecar.publish.broker import Broker
@@ -293,7 +294,7 @@ async def test_what_is_left_is_in_the_file(tmp_path: Path) -> None:
     rig = build(tmp_path, free_port())
     async with running(rig, drain_s=0.2):
         await rig.takedown()
-    store = OutboxThread(OutboxSettings(tmp_path / "outbox.db"))
+    store = OutboxThread(OutboxSettings(tmp_path / "outbox.db"), SystemClock())
     assert (await store.call(Outbox.depth)).undelivered == 1
     await store.close()
 

@@ -231,7 +231,7 @@ def test_a_torn_file_stops_the_start(path: Path) -> None:
 def test_another_schema_stops_the_start(path: Path) -> None:
     """A newer file, or another program's, is left alone."""
     path.parent.mkdir()
-    for statement in ("PRAGMA user_version = 2", "CREATE TABLE other (x)"):
+    for statement in ("PRAGMA user_version = 3", "CREATE TABLE other (x)"):
         path.unlink(missing_ok=True)
         db = sqlite3.connect(path)
         db.execute(statement)
@@ -263,3 +263,29 @@ def test_what_waits_can_be_shown(outbox: Outbox) -> None:
     outbox.claim(20.0, 1)
     shown = outbox.pending(2)
     assert [(p.created_at, p.tries) for p in shown] == [(10.0, 1), (11.0, 0)]
+
+
+def test_shown_topics_survive_a_restart(path: Path) -> None:
+    """Added once, taken away when they are emptied; twice does no harm."""
+    first = Outbox(path)
+    first.show({"a", "b"}, set())
+    first.show({"b", "c"}, {"a", "never"})
+    first.close()
+    second = Outbox(path)
+    assert second.shown() == {"b", "c"}
+    second.close()
+
+
+def test_a_file_of_the_first_schema_is_taken_over(path: Path) -> None:
+    """What is due in it stays due, under its id; shown topics are kept from then on."""
+    old = Outbox(path)
+    old.put(entry("1"), 3.0)
+    old._db.execute("DROP TABLE shown")
+    old._db.execute("PRAGMA user_version = 1")
+    old.close()
+    for expected in (set[str](), {"a"}):
+        new = Outbox(path)
+        assert due(new) == ["1"]
+        assert new.shown() == expected
+        new.show({"a"}, set())
+        new.close()
