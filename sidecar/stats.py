@@ -75,6 +75,16 @@ class Stats:
         self.keyframe_requests = Counter(
             "sidecar_keyframe_requests_total", "PLIs sent.", registry=reg
         )
+        self.gate_closed_seconds = Counter(
+            "sidecar_gate_closed_seconds_total",
+            "Stream-seconds during which media packets were kept out on purpose.",
+            registry=reg,
+        )
+        self.gate_openings = Counter(
+            "sidecar_gate_openings_total",
+            "Times media packets were let in again.",
+            registry=reg,
+        )
         self.decoding_streams = Gauge(
             "sidecar_decoding_streams",
             "Connected streams by what is decoded of them: keyframes, all.",

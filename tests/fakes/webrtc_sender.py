@@ -17,7 +17,6 @@ from aiortc import (
 from aiortc.codecs.h264 import h264_depayload
 from aiortc.codecs.vpx import vp8_depayload
 from aiortc.rtcrtpsender import RTCEncodedFrame
-from aiortc.rtp import is_rtcp
 
 from sidecar.domain import Codec
 from sidecar.ingest.ice import Gathering, IceSettings
@@ -149,16 +148,13 @@ class Path:
         self._delay = delay
         self._number = 0
         self._waiting: list[tuple[int, int, bytes]] = []
-        self._receive = peer._transport._recv
-        peer._transport._recv = self._next
+        self._arrived = peer._receiver._received
+        peer._receiver._received = self._pass  # type: ignore[method-assign, assignment]
 
-    async def _next(self) -> bytes:
-        while not self._waiting or self._waiting[0][0] > self._number:
-            data = await self._receive()
-            if not 128 <= data[0] < 192 or is_rtcp(data):
-                return data
-            self._number += 1
-            if not self.lose(self._number):
-                due = self._number + self._delay(self._number)
-                heapq.heappush(self._waiting, (due, self._number, data))
-        return heapq.heappop(self._waiting)[2]
+    def _pass(self, data: bytes) -> None:
+        self._number += 1
+        if not self.lose(self._number):
+            due = self._number + self._delay(self._number)
+            heapq.heappush(self._waiting, (due, self._number, data))
+        while self._waiting and self._waiting[0][0] <= self._number:
+            self._arrived(heapq.heappop(self._waiting)[2])

@@ -9,6 +9,7 @@ from sidecar.errors import StreamUnavailable, StreamUnsupported, UnsupportedReas
 from sidecar.ingest.buffer import AccessUnitBuffer
 from sidecar.ingest.packet_path import Agreement, PacketPath
 from sidecar.ingest.rtp import Packet
+from sidecar.ingest.rtp_header import Header
 from sidecar.ingest.source import Want
 from sidecar.stats import Stats
 from tests.fakes.rtp_streams import sent, stream
@@ -28,6 +29,7 @@ class Asked:
         self.sources: list[int] = []
         self.keyframes = 0
         self.repeated: list[int] = []
+        self.interruptions = 0
 
     def about(self, media_ssrc: int) -> None:
         """Noted."""
@@ -36,6 +38,10 @@ class Asked:
     def request_keyframe(self) -> None:
         """Counted."""
         self.keyframes += 1
+
+    def interrupted(self) -> None:
+        """Counted."""
+        self.interruptions += 1
 
     def came(self, packet: Packet, *, repeated: bool) -> None:
         """Noted if repeated."""
@@ -57,7 +63,10 @@ class Receiving:
     def take(self, payload_type: int, ssrc: int, *packets: Packet) -> None:
         """Packets in."""
         for packet in packets:
-            self.path.take(payload_type, ssrc, packet)
+            header = Header(
+                payload_type, packet.marker, packet.sequence, packet.timestamp, ssrc
+            )
+            self.path.take(header, packet.payload, packet.arrived_at)
 
     @property
     def data(self) -> list[bytes]:
