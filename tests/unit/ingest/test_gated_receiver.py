@@ -10,7 +10,7 @@ from aiortc.rtp import RtcpPsfbPacket, RtcpRrPacket, RtcpRtpfbPacket
 from sidecar.clock import SystemClock
 from sidecar.domain import AccessUnit, Codec
 from sidecar.errors import StreamUnavailable
-from sidecar.ingest import kernel_filter
+from sidecar.ingest import kernel_filter, rtp_header
 from sidecar.ingest.ice import IceSettings, bind
 from sidecar.ingest.receiver import Peer
 from sidecar.ingest.rtp_header import is_rtp
@@ -249,3 +249,48 @@ async def test_reconnecting_frees_every_descriptor() -> None:
     before = await once()
     for _ in range(4):
         assert await once() <= before
+
+
+async def test_strangers_datagrams_do_no_harm() -> None:
+    """Whatever is sent to an open port: no error, no end, no packet counted."""
+    receiving = Receiving()
+    junk = [
+        b"",
+        b"\x80",
+        b"\x80\x60\x00",
+        b"\x80\x60" + bytes(60),
+        b"\x80\x60" + bytes(3000),
+        b"\x80\xc8" + bytes(3000),
+        b"\x81\xc8" + bytes(2),
+        b"\x00\x01" + bytes(18),
+        b"\x17\xfe\xfd" + bytes(40),
+        b"\xff" * 50,
+    ]
+    async with connected(receiving.peer, sender=Sender(Codec.VP8, EVERY)) as sender:
+        source = receiving.peer.source()
+        await next_unit(source)
+        stranger = bind("127.0.0.1", None)
+        target = receiving._door._protocols[0].socket.getsockname()
+        for datagram in junk:
+            stranger.sendto(datagram, target)
+        stranger.close()
+        for unit in await keyframes(source, 3):
+            assert unit.data in sender.sent
+        assert receiving.losses() == 0
+
+
+async def test_malformed_packets_of_the_sender_are_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Padding that is longer than its packet, well encrypted, is no video."""
+    receiving = Receiving()
+    async with connected(receiving.peer):
+        source = receiving.peer.source()
+        await next_unit(source)
+        monkeypatch.setattr(rtp_header, "payload_of", lambda _: None)
+        heard = receiving.gate._sequence
+        source.request_keyframe()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await next_unit(source)
+        assert receiving.gate._sequence == heard
