@@ -17,6 +17,7 @@ from sidecar.app.heartbeat import Heartbeat
 from sidecar.app.reload import Reloader
 from sidecar.app.stages import (
     StreamFactory,
+    budget_of,
     ice_settings,
     load_model,
     mqtt_settings,
@@ -119,7 +120,14 @@ async def build(
     )
     await publisher.open()
     pipeline = Pipeline(batcher, publisher, clock, stats)
-    streams = Streams(pipeline, policy_set(config), SupervisorSettings(), clock, stats)
+    streams = Streams(
+        pipeline,
+        policy_set(config),
+        SupervisorSettings(),
+        clock,
+        stats,
+        budget_of(config),
+    )
     inbox.streams = streams
     health = Health()
     health.watch("engine", lambda: engine.alive)

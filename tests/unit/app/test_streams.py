@@ -35,6 +35,7 @@ from sidecar.errors import (
 from sidecar.ingest.source import AccessUnitSource
 from sidecar.ingest.supervisor import SupervisorSettings
 from sidecar.pipeline import Pipeline
+from sidecar.sample.budget import Budget, BudgetSettings
 from sidecar.sample.sampler import Sampler, SamplerSettings
 from sidecar.stats import Stats
 from tests.fakes.publisher import MemoryPublisher
@@ -102,14 +103,14 @@ class NoEngine:
 class House:
     """Streams around a memory publisher."""
 
-    def __init__(self, group: asyncio.TaskGroup) -> None:
+    def __init__(self, group: asyncio.TaskGroup, budget: Budget | None = None) -> None:
         self.clock = ManualClock(100.0)
         self.stats = Stats()
         self.publisher = MemoryPublisher(self.clock)
         pipeline = Pipeline(NoEngine(), self.publisher, self.clock, self.stats)
         self.executor = ThreadPoolExecutor(1)
         self.streams = Streams(
-            pipeline, POLICIES, SupervisorSettings(), self.clock, self.stats
+            pipeline, POLICIES, SupervisorSettings(), self.clock, self.stats, budget
         )
         self.tasks: list[asyncio.Task[None]] = []
         self.streams.open(self._spawner(group))
@@ -150,10 +151,10 @@ class House:
 
 
 @asynccontextmanager
-async def house() -> AsyncIterator[House]:
+async def house(budget: Budget | None = None) -> AsyncIterator[House]:
     """Streams that are closed at the end, with every task gone."""
     async with asyncio.TaskGroup() as group:
-        made = House(group)
+        made = House(group, budget)
         yield made
         await made.streams.close()
     made.executor.shutdown()
@@ -280,3 +281,22 @@ async def test_a_stream_that_was_cut_can_be_cleared_after_its_end() -> None:
         await h.streams.remove("s")
         assert h.streams.ended_after_cut("s") == watch.stream
         assert h.streams.ended_after_cut("t") is None
+
+
+async def test_live_streams_share_one_budget() -> None:
+    """Each tick paces them; what was wanted and not granted is counted."""
+    async with house(Budget(BudgetSettings(0.5, 100.0))) as h:
+        doors = {name: Door() for name in "ab"}
+        for name, door in doors.items():
+            h.streams.add(h.spec(door, name))
+            await door.entered.wait()
+        intervals = {}
+        for _ in range(3):
+            await h.streams.tick()
+            h.clock.advance(1.0)
+        for watch in h.streams:
+            intervals[watch.stream.id] = watch.sampler.interval_s
+        assert intervals == {"a": pytest.approx(4.0), "b": pytest.approx(4.0)}
+        labels = {"stage": "sample", "reason": "budget"}
+        lost = h.stats.registry.get_sample_value("sidecar_lost_total", labels)
+        assert lost == pytest.approx(2 * 1.5)

@@ -96,6 +96,13 @@ def test_every_fault_names_file_line_key_value_and_mend(tmp_path: Path) -> None:
         ("path: outbox.sqlite", "path: a\n  path: b", "stands here twice"),
         ("host: 127.0.0.1", "host: &a x\n  client_id: *a", "aliases"),
         ("within_s: 5", "within_s: 0.1", "2 samples take 0.2 s"),
+        ("outbox:", "sampling: {audit_every_s: -1}\noutbox:", "audit_every_s: -1"),
+        ("outbox:", "budget: {samples_per_s: 0}\noutbox:", "samples_per_s: 0"),
+        (
+            "outbox:",
+            "budget: {samples_per_s: 9, floor_s: 9}\noutbox:",
+            "budget.floor_s allows 10.8 s",
+        ),
         (
             "host: 127.0.0.1",
             "host: x\n  inbound: {set: true}",
