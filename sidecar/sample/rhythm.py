@@ -93,13 +93,20 @@ class Rhythm:
         self._period_s = None
         self._spread_s = 0.0
         self._breaks = self._seen = 0
-        self.shift(now)
-
-    def shift(self, now: float) -> None:
-        """A keyframe that was asked for came at `now`; natural ones count from it."""
         self._points.clear()
         self._points.append((0, now))
-        self._phase = now
+
+    def shift(self, now: float) -> None:
+        """A keyframe that was asked for came at `now`; natural ones count from it.
+
+        Or they do not (a server that asks by its own clock): while learning, it is
+        left out.
+        """
+        self._points.clear()
+        self._gaps.clear()
+        if self._period_s is not None:
+            self._points.append((0, now))
+            self._phase = now
 
     def next_beat(self, instant: float) -> Beat | None:
         """The first keyframe expected at or after `instant`; None if irregular."""
@@ -118,7 +125,9 @@ class Rhythm:
             return
         self._gaps.append(now - self._points[-1][1])
         self._points.append((self._points[-1][0] + 1, now))
-        if not self._decided():
+        if self._alike():
+            self._points = deque(list(self._points)[-_LEARNED - 1 :], _REMEMBERED)
+        elif len(self._gaps) < _UNDECIDED:
             return
         shortest_s = median_low(self._gaps)
         instants = [at for _, at in self._points]
@@ -129,11 +138,11 @@ class Rhythm:
             self._points.append((number, at))
         self._fit()
 
-    def _decided(self) -> bool:
+    def _alike(self) -> bool:
         if len(self._gaps) < _LEARNED:
             return False
         shorter_s, longer_s = sorted((self._gaps[-1], self._gaps[-2]))
-        return longer_s <= _ALIKE * shorter_s or len(self._gaps) == _UNDECIDED
+        return longer_s <= _ALIKE * shorter_s
 
     def _follow(self, now: float, period_s: float) -> None:
         last, at = self._points[-1]

@@ -25,13 +25,13 @@ def test_nobody_rests_before_the_period_is_known() -> None:
     planner = KeyframePlanner(DecodeMode.AUTO, 2.0)
     planner.decide(0.0, 4.0)
     assert not planner.rests(0.0)
-    for at in (0.1, 2.1, 4.1):
+    for at in (0.1, 2.1, 4.1, 6.1):
         assert not planner.rests(at)
         planner.observe_keyframe(at)
-    assert planner.rests(4.1)
+    assert planner.rests(6.1)
     planner.need()
-    assert not planner.rests(4.1)
-    planner.observe_keyframe(6.1)
+    assert not planner.rests(6.1)
+    planner.observe_keyframe(8.1)
     assert planner.decide(8.2, 0.2).all
     assert not planner.rests(8.2)
     assert planner.grid_s == 0.0

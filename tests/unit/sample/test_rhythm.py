@@ -36,6 +36,26 @@ def test_a_lost_keyframe_makes_no_longer_period() -> None:
     assert learned(0.0, 2.0, 6.0, 8.0, 12.0).period_s == pytest.approx(2.0)
 
 
+def test_what_came_before_two_gaps_alike_does_not_count() -> None:
+    """A start off the grid does not make the stream irregular."""
+    rhythm = learned(0.0, 1.3, 3.3, 5.3)
+    assert rhythm.regular
+    beat = rhythm.next_beat(6.0)
+    assert beat is not None
+    assert beat.at == pytest.approx(7.3)
+
+
+def test_what_is_asked_for_is_no_part_of_what_is_learned() -> None:
+    """The first natural keyframe after it is."""
+    rhythm = learned(0.0)
+    rhythm.shift(0.7)
+    for at in (2.0, 4.0):
+        rhythm.observe(at, whole=True)
+    assert not rhythm.ready
+    rhythm.observe(6.0, whole=True)
+    assert rhythm.period_s == pytest.approx(2.0)
+
+
 def test_what_was_missed_teaches_nothing_while_learning() -> None:
     """Only gaps without a rest between count at first."""
     rhythm = learned(0.0, 2.0)
