@@ -1,34 +1,14 @@
 """RTP payloads -> access units: whole and with all they refer to, or nothing. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from sidecar.domain import AccessUnit, Codec
+from sidecar.ingest.depacketizer import Depacketizer
 from sidecar.ingest.rtp import Numbering, Packet
 
 _EXCUSABLE: Final = frozenset({"torn", "chain_broken"})  # after an interruption
-
-
-class Depacketizer(Protocol):
-    """What the assembler must know of a codec."""
-
-    @property
-    def codec(self) -> Codec:
-        """Which one."""
-
-    def starts(self, payload: bytes, *, first: bool) -> bool:
-        """Whether `payload` surely begins an access unit; `first` of all packets."""
-
-    def is_delta(self, payload: bytes) -> bool:
-        """Whether the first `payload` of a picture tells that it is no keyframe."""
-
-    def join(self, payloads: Sequence[bytes]) -> tuple[bytes, bool] | None:
-        """Access unit and whether it is a keyframe; None if it shows nothing.
-
-        Raises:
-            ValueError: Not one whole access unit.
-        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,14 +154,13 @@ class PacketPath:
             StreamUnsupported: It has gone over to a codec not agreed on.
         """
         payload_type, marker, sequence, timestamp, ssrc = header
+        packet = Packet(sequence, timestamp, marker, payload, now)
         if payload_type in self._agreed.codecs:
             if not self._hear(ssrc, now):
                 return False
-            packet = Packet(sequence, timestamp, marker, payload, now)
             self._assemble(self._chosen(payload_type), packet, repeated=False)
             return True
         if payload_type in self._agreed.rtx:
-            packet = Packet(sequence, timestamp, marker, payload, now)
             self._repeated(self._agreed.rtx[payload_type], packet)
         else:
             self._unknown(payload_type, now)
