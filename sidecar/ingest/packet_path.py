@@ -1,6 +1,6 @@
 """From a decrypted RTP packet to the buffer: whose it is, which codec, what to ask for.
 
-Knows nothing of aiortc; time comes with each packet.
+Knows nothing of aiortc; time comes in with each packet.
 """
 
 from collections.abc import Mapping
@@ -86,10 +86,9 @@ class PacketPath:
         self._source = MediaSource()
         self._payload_type: int | None = None
         self._assembler: Assembler | None = None
-        self._heard_at = 0.0
         self._foreign = 0
         self._asked_at: float | None = None
-        self._decodable_at = 0.0
+        self._heard_at = self._decodable_at = 0.0
         self._interrupted = False
         self._seen_keyframe = False
 
