@@ -75,16 +75,52 @@ class Stats:
         self.keyframe_requests = Counter(
             "sidecar_keyframe_requests_total", "PLIs sent.", registry=reg
         )
+        self.gate_closed_seconds = Counter(
+            "sidecar_gate_closed_seconds_total",
+            "Stream-seconds during which media packets were kept out on purpose.",
+            registry=reg,
+        )
+        self.gate_openings = Counter(
+            "sidecar_gate_openings_total",
+            "Times media packets were let in again.",
+            registry=reg,
+        )
         self.decoding_streams = Gauge(
             "sidecar_decoding_streams",
             "Connected streams by what is decoded of them: keyframes, all.",
             ("decode",),
             registry=reg,
         )
+        self._sample(reg)
         self.http_refusals = Counter(
             "sidecar_http_refusals_total",
             "Requests refused at the door.",
             ("endpoint", "status"),
+            registry=reg,
+        )
+
+    def _sample(self, reg: CollectorRegistry) -> None:
+        self.samples_due = Counter(
+            "sidecar_samples_due_total",
+            "Samples that fell due: connected time over the interval then in force.",
+            registry=reg,
+        )
+        self.samples_taken = Counter(
+            "sidecar_samples_taken_total",
+            "Samples taken by what was decoded for them: keyframe, all, audit.",
+            ("by",),
+            registry=reg,
+        )
+        self.openings = Counter(
+            "sidecar_openings_total",
+            "Rests that ended for an expected keyframe, by outcome: met, missed.",
+            ("outcome",),
+            registry=reg,
+        )
+        self.audits = Counter(
+            "sidecar_audits_total",
+            "Audits between keyframes by outcome: done, given_up.",
+            ("outcome",),
             registry=reg,
         )
 

@@ -19,6 +19,7 @@ from sidecar.app.reload import Reloader
 from sidecar.app.spec import Origin, StreamExists
 from sidecar.app.stages import (
     StreamFactory,
+    budget_of,
     ice_settings,
     load_model,
     mqtt_settings,
@@ -124,7 +125,14 @@ async def build(
     await publisher.open()
     owed = Owed(publisher, clock, stats)
     pipeline = Pipeline(batcher, publisher, owed, clock, stats)
-    streams = Streams(pipeline, policy_set(config), SupervisorSettings(), clock, stats)
+    streams = Streams(
+        pipeline,
+        policy_set(config),
+        SupervisorSettings(),
+        clock,
+        stats,
+        budget_of(config),
+    )
     inbox.streams = streams
     health = Health()
     health.watch("engine", lambda: engine.alive)

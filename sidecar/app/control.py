@@ -200,6 +200,8 @@ class AppControl:
             verdict=verdict_view(watch.verdict, self.clock),
             policy=watch.policy.name,
             decode=watch.sampler.settings.decode.value,
+            decodes_all=watch.sampler.decodes_all,
+            interval_s=watch.sampler.interval_s,
             samples=watch.samples,
             scores=dict(scores_view(watch.scores)),
         )

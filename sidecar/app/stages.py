@@ -41,6 +41,8 @@ from sidecar.publish.settings import (
 )
 from sidecar.publish.signing import Ed25519Signer
 from sidecar.publish.tls import tls_context
+from sidecar.sample.audit import AuditSettings
+from sidecar.sample.budget import Budget, BudgetSettings
 from sidecar.sample.cadence import CadenceSettings
 from sidecar.sample.keyframes import DecodeMode
 from sidecar.sample.sampler import Sampler, SamplerSettings
@@ -191,7 +193,16 @@ def sampler_settings(sampling: SamplingConfig) -> SamplerSettings:
         cadence=cadence,
         decode=DecodeMode(sampling.decode),
         pli_interval_s=sampling.pli_interval_s,
+        audit=AuditSettings(sampling.audit_every_s or None, sampling.audit_stretch_s),
     )
+
+
+def budget_of(config: Config) -> Budget | None:
+    """What all streams share; None: each samples as it likes."""
+    budget = config.budget
+    if budget.samples_per_s is None:
+        return None
+    return Budget(BudgetSettings(budget.samples_per_s, budget.floor_s))
 
 
 @dataclass(frozen=True, slots=True)

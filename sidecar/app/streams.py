@@ -21,6 +21,7 @@ from sidecar.ingest.supervisor import (
 )
 from sidecar.log import get_logger
 from sidecar.pipeline import Pipeline, Watch
+from sidecar.sample.budget import Budget
 from sidecar.sample.sampler import Sampler
 from sidecar.stats import Stats
 
@@ -43,8 +44,10 @@ class Streams:
         settings: SupervisorSettings,
         clock: Clock,
         stats: Stats,
+        budget: Budget | None = None,
     ) -> None:
         self.policies = policies
+        self._budget = budget
         self._pipeline = pipeline
         self._settings = settings
         self._clock = clock
@@ -238,4 +241,12 @@ class Streams:
         for stream_id, since in list(self._refused_at.items()):
             if now - since > _REFUSED_SHOWN_S:
                 self._forget(stream_id)
+        self._share_out(now)
         show_streams(self._stats, self, now)
+
+    def _share_out(self, now: float) -> None:
+        """Paces the live streams by the common budget, if there is one."""
+        if self._budget is not None:
+            live = [w.sampler for w in self if w.status.state is StreamState.LIVE]
+            refused = self._budget.share_out(live, now)
+            self._stats.lost.labels("sample", "budget").inc(refused)

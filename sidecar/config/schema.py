@@ -20,6 +20,9 @@ class LogConfig(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+AuditSeconds = Annotated[float, Field(ge=0, le=86_400 * 30)]  # 0: never
+
+
 class SamplingConfig(Section):
     """When to look at a stream, and how much to decode for it."""
 
@@ -30,6 +33,8 @@ class SamplingConfig(Section):
     burst_trigger: Fraction = 0.5
     burst_s: Seconds = 10.0
     pli_interval_s: Seconds | None = 2.0
+    audit_every_s: AuditSeconds = 120.0
+    audit_stretch_s: Seconds = 10.0
 
 
 class SamplingOverride(Section):
@@ -41,6 +46,8 @@ class SamplingOverride(Section):
     burst_interval_s: Seconds | None = None
     burst_trigger: Fraction | None = None
     burst_s: Seconds | None = None
+    audit_every_s: AuditSeconds | None = None
+    audit_stretch_s: Seconds | None = None
 
     def over(self, base: SamplingConfig) -> SamplingConfig:
         """`base` with the keys that are set here."""
@@ -52,6 +59,16 @@ class GroupConfig(Section):
 
     match: SelectorConfig
     sampling: SamplingOverride
+
+
+class BudgetConfig(Section):
+    """Samples a second for all streams together, shared out by risk; null: no limit.
+
+    Each stream is sampled every `floor_s` at least, or as seldom as it asks for.
+    """
+
+    samples_per_s: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    floor_s: Seconds = 5.0
 
 
 class EngineConfig(Section):
@@ -123,6 +140,7 @@ class Config(Section):
     batch: BatchConfig = BatchConfig()
     sampling: SamplingConfig = SamplingConfig()
     groups: tuple[GroupConfig, ...] = ()
+    budget: BudgetConfig = BudgetConfig()
     policies: Annotated[tuple[PolicyConfig, ...], Field(min_length=1)]
     streams: tuple[StreamConfig, ...] = ()
     webrtc: WebrtcConfig = WebrtcConfig()
@@ -165,6 +183,19 @@ class Config(Section):
                 p for p in self.policies if p.match.to_selector().matches(subject)
             )
             _require_reach(policy, sampling, f"sampling of stream {stream.id!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _floor_is_fresh(self) -> Self:
+        """At the budget's floor a stream must not be stale between two samples."""
+        latest_s = self.budget.floor_s * (1 + self.sampling.jitter)
+        for policy in self.policies:
+            if self.budget.samples_per_s and latest_s >= policy.stale_after_s:
+                raise ValueError(
+                    f"budget.floor_s allows {latest_s:g} s between two samples, "
+                    f"stale_after_s of policy {policy.name!r} is "
+                    f"{policy.stale_after_s:g}; lower floor_s or raise stale_after_s"
+                )
         return self
 
     def sampling_of(self, stream: Stream) -> SamplingConfig:

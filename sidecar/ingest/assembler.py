@@ -1,29 +1,14 @@
 """RTP payloads -> access units: whole and with all they refer to, or nothing. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final
 
 from sidecar.domain import AccessUnit, Codec
+from sidecar.ingest.depacketizer import Depacketizer
 from sidecar.ingest.rtp import Numbering, Packet
 
-
-class Depacketizer(Protocol):
-    """What the assembler must know of a codec."""
-
-    @property
-    def codec(self) -> Codec:
-        """Which one."""
-
-    def starts(self, payload: bytes, *, first: bool) -> bool:
-        """Whether `payload` surely begins an access unit; `first` of all packets."""
-
-    def join(self, payloads: Sequence[bytes]) -> tuple[bytes, bool] | None:
-        """Access unit and whether it is a keyframe; None if it shows nothing.
-
-        Raises:
-            ValueError: Not one whole access unit.
-        """
+_EXCUSABLE: Final = frozenset({"torn", "chain_broken"})  # after an interruption
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +31,8 @@ class Assembler:
 
     An access unit begins where the one before ended, or where its payload proves it;
     it ends at its marker or before the next timestamp; every packet between must have
-    come. After a loss nothing is handed out until the next keyframe.
+    come. After a loss nothing is handed out until the next keyframe. Of a picture that
+    is not wanted only the first packet is looked at.
 
     Args:
         depacketizer: Of the codec received.
@@ -73,8 +59,23 @@ class Assembler:
 
     @property
     def broken(self) -> bool:
-        """Whether nothing can be handed out before a keyframe comes."""
-        return self._broken
+        """Whether a loss keeps back everything until a keyframe comes."""
+        return self._broken and not self._excused
+
+    @property
+    def skipped(self) -> int | None:
+        """Timestamp of the last delta left out: its other payloads do not matter."""
+        return self._skipped
+
+    def interrupt(self) -> None:
+        """Packets are kept away on purpose from now on: what they break is no loss.
+
+        What comes after is believed to begin a picture only where it proves so: what
+        belongs before it may have been kept away.
+        """
+        self.reset()
+        self._first = False
+        self._excused = True
 
     def reset(self) -> None:
         """Forgets all packets: what comes next has no connection to them."""
@@ -87,6 +88,9 @@ class Assembler:
         self._parts: list[Packet] = []
         self._size = 0
         self._torn: int | None = None
+        self._skipped: int | None = None
+        self._deltas = True
+        self._excused = False
         self._after_gap()
 
     def _after_gap(self) -> None:
@@ -95,8 +99,14 @@ class Assembler:
         self._previous: int | None = None
         self._ended = False
 
-    def add(self, packet: Packet) -> list[AccessUnit]:
-        """Takes a packet in; what became whole by it, in decoding order."""
+    def add(self, packet: Packet, *, deltas: bool = True) -> list[AccessUnit]:
+        """Takes a packet in; what became whole by it, in decoding order.
+
+        Args:
+            packet: As it came.
+            deltas: Whether more than keyframes is wanted; it may come all the same.
+        """
+        self._deltas = deltas
         index = self._numbering.index(packet.sequence)
         if index is None:
             return []
@@ -111,6 +121,7 @@ class Assembler:
         else:
             self._hold(index, packet)
         while self._held and self._overdue(packet.arrived_at):
+            self._excused = False
             self._tear()
             self._next = min(self._held)
             self._drain(packet.arrived_at, out)
@@ -152,12 +163,17 @@ class Assembler:
     def _take(self, packet: Packet, now: float, out: list[AccessUnit]) -> None:
         """The next packet in order: ends, begins or continues a picture."""
         self._next = (self._next or 0) + 1
+        if packet.timestamp == self._skipped:
+            self._ended = packet.marker
+            return
         if not packet.payload:
             return  # padding says nothing of pictures
         if self._parts and packet.timestamp != self._parts[0].timestamp:
             self._finish(now, out)
-        if self._parts or self._begins(packet):
+        if self._parts:
             self._append(packet)
+        elif self._begins(packet):
+            self._begin(packet)
         elif packet.timestamp != self._torn:
             self._torn = packet.timestamp
             self._give_up("torn")
@@ -172,6 +188,12 @@ class Assembler:
         if self._previous is None:
             return self._depacketizer.starts(packet.payload, first=self._first)
         return self._ended or packet.timestamp != self._previous
+
+    def _begin(self, packet: Packet) -> None:
+        if self._deltas or not self._depacketizer.is_delta(packet.payload):
+            self._append(packet)
+        else:
+            self._skipped = packet.timestamp
 
     def _append(self, packet: Packet) -> None:
         self._parts.append(packet)
@@ -195,7 +217,7 @@ class Assembler:
         if self._broken and not keyframe:
             self._give_up("chain_broken")
             return
-        self._broken = False
+        self._broken = self._excused = False
         received_at = min(part.arrived_at for part in parts)
         out.append(AccessUnit(self.codec, data, keyframe, received_at, now))
 
@@ -208,7 +230,8 @@ class Assembler:
 
     def _give_up(self, reason: str) -> None:
         self._broken = True
-        self._lost(reason)
+        if not (self._excused and reason in _EXCUSABLE):
+            self._lost(reason)
 
     def _drop_parts(self) -> list[Packet]:
         parts, self._parts, self._size = self._parts, [], 0

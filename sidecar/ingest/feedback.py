@@ -52,6 +52,11 @@ class Feedback:
         if self._pli_wanted:
             self.request_keyframe()
 
+    def interrupted(self) -> None:
+        """Packets are kept away on purpose from now on: they are not lost."""
+        self._missing.clear()
+        self._reception.interrupt()
+
     def request_keyframe(self) -> None:
         """Sends a PLI (RFC 4585 section 6.3.1), as soon as the source is known."""
         self._pli_wanted = self._media is None

@@ -197,6 +197,16 @@ class H264Depacketizer:
             return _first_slice(payload[_FU_HEADER:])
         return kind == _IDR and _first_slice(payload[1:])
 
+    def is_delta(self, payload: bytes) -> bool:
+        """Whether the first payload of an access unit tells that it is no keyframe.
+
+        Delimiters and parameter sets tell nothing.
+        """
+        kind = _kind(payload)
+        return (
+            payload[1] & _TYPE if kind == _FU_A and len(payload) > 1 else kind
+        ) == _SLICE
+
     def join(self, payloads: Sequence[bytes]) -> tuple[bytes, bool] | None:
         """The access unit of consecutive payloads, and whether it is a keyframe.
 

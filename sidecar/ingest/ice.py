@@ -2,7 +2,7 @@
 
 Only home of aioice's internals. aioice 0.13 binds host candidates to any port and
 queues datagrams without bound from before the peer is known; both are put right on
-the one connection object, and its sockets are in our hands for the gate to come.
+the one connection object, and what its sockets receive comes in by our `Door`.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from aioice.stun import TransactionError
 from aiortc import RTCIceServer
 from aiortc.rtcicetransport import parse_stun_turn_uri
 
+from sidecar.ingest.door import DatagramProtocol, Door
 from sidecar.stats import Stats
 
 _RECEIVE_BUFFER: Final = 1 << 18  # bytes; as aioice: a keyframe's burst
@@ -120,6 +121,9 @@ class Gathering:
         connection: aioice's; its method and its queue are replaced.
         settings: Where to bind.
         stats: Counts datagrams given up.
+
+    Attributes:
+        door: Where the connection's datagrams come in.
     """
 
     def __init__(
@@ -128,7 +132,10 @@ class Gathering:
         self._connection = connection
         self._settings = settings
         self._relayed = connection.get_component_candidates
-        connection._queue = DatagramQueue(stats)  # noqa: SLF001
+        queue = DatagramQueue(stats)
+        connection._queue = queue  # noqa: SLF001
+        self.door = Door(queue.put_nowait)
+        connection.data_received = self.door.take  # type: ignore[method-assign, assignment]
         connection.get_component_candidates = self._candidates  # type: ignore[method-assign, assignment]
 
     async def _candidates(
@@ -154,7 +161,7 @@ class Gathering:
             return None
         loop = asyncio.get_running_loop()
         _, protocol = await loop.create_datagram_endpoint(
-            lambda: StunProtocol(self._connection), sock=sock
+            lambda: DatagramProtocol(self._connection, self.door, sock), sock=sock
         )
         host, port = sock.getsockname()[:2]
         protocol.local_candidate = Candidate(
@@ -167,6 +174,7 @@ class Gathering:
             type="host",
         )
         self._connection._protocols.append(protocol)  # noqa: SLF001
+        self.door.add(protocol)
         return protocol
 
     async def _reflexive(self, hosts: Sequence[StunProtocol]) -> list[Candidate]:

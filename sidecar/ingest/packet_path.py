@@ -1,6 +1,6 @@
 """From a decrypted RTP packet to the buffer: whose it is, which codec, what to ask for.
 
-Knows nothing of aiortc; time comes with each packet.
+Knows nothing of aiortc; time comes in with each packet.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from sidecar.ingest.buffer import AccessUnitBuffer
 from sidecar.ingest.h264 import H264Depacketizer
 from sidecar.ingest.media_source import MediaSource, TooManySources
 from sidecar.ingest.rtp import Packet, unwrap_rtx
+from sidecar.ingest.rtp_header import Header
 from sidecar.ingest.source import Want
 from sidecar.ingest.vp8 import Vp8Depacketizer
 from sidecar.stats import Stats
@@ -53,6 +54,9 @@ class Asking(Protocol):
     def came(self, packet: Packet, *, repeated: bool) -> None:
         """Takes note of a packet."""
 
+    def interrupted(self) -> None:
+        """Packets are kept away on purpose: they are not lost."""
+
 
 class PacketPath:
     """One stream's packets in, whole access units into the buffer.
@@ -82,10 +86,10 @@ class PacketPath:
         self._source = MediaSource()
         self._payload_type: int | None = None
         self._assembler: Assembler | None = None
-        self._heard_at = 0.0
         self._foreign = 0
         self._asked_at: float | None = None
-        self._decodable_at = 0.0
+        self._heard_at = self._decodable_at = 0.0
+        self._interrupted = False
         self._seen_keyframe = False
 
     @property
@@ -112,26 +116,54 @@ class PacketPath:
             StreamUnavailable: Nothing came for too long.
             StreamUnsupported: Only packets of a codec not agreed on came.
         """
-        if now - self._heard_at >= self._timeout_s:
+        if not self._interrupted and now - self._heard_at >= self._timeout_s:
             if self._foreign:
                 raise self._unsupported()
             message = f"no packets for {self._timeout_s:g} s"
             raise StreamUnavailable(self._stream_id, message)
 
-    def take(self, payload_type: int, ssrc: int, packet: Packet) -> None:
-        """One packet, as it came.
+    def interrupted(self) -> None:
+        """Packets are kept away on purpose from now on, until `resumed`."""
+        self._interrupted = True
+        self._asking.interrupted()
+        if self._assembler is not None:
+            self._assembler.interrupt()
+
+    def resumed(self, now: float) -> None:
+        """Packets can come again: from now on silence counts."""
+        self._interrupted = False
+        self._heard_at = self._decodable_at = now
+
+    def passes_over(self, header: Header) -> bool:
+        """Whether the payload does not matter: of a delta, and none is wanted."""
+        assembler = self._assembler
+        return (
+            assembler is not None
+            and header.timestamp == assembler.skipped
+            and header.ssrc == self._source.current
+            and header.payload_type == self._payload_type
+            and self._buffer.wanted is Want.KEYFRAMES
+        )
+
+    def take(self, header: Header, payload: bytes, now: float) -> bool:
+        """One packet, as it came; whether it is of the video watched.
 
         Raises:
             StreamUnavailable: The sender's SSRCs are without end.
             StreamUnsupported: It has gone over to a codec not agreed on.
         """
-        now = packet.arrived_at
+        payload_type, marker, sequence, timestamp, ssrc = header
+        packet = Packet(sequence, timestamp, marker, payload, now)
+        if payload_type in self._agreed.codecs:
+            if not self._hear(ssrc, now):
+                return False
+            self._assemble(self._chosen(payload_type), packet, repeated=False)
+            return True
         if payload_type in self._agreed.rtx:
             self._repeated(self._agreed.rtx[payload_type], packet)
-        elif payload_type not in self._agreed.codecs:
+        else:
             self._unknown(payload_type, now)
-        elif self._hear(ssrc, now):
-            self._assemble(self._chosen(payload_type), packet, repeated=False)
+        return False
 
     def keyframe_requested(self, now: float) -> None:
         """Sends a PLI for the reader."""
@@ -194,7 +226,8 @@ class PacketPath:
         self, assembler: Assembler, packet: Packet, *, repeated: bool
     ) -> None:
         self._asking.came(packet, repeated=repeated)
-        for unit in assembler.add(packet):
+        deltas = self._buffer.wanted is Want.ALL
+        for unit in assembler.add(packet, deltas=deltas):
             keyframe = "true" if unit.keyframe else "false"
             self._stats.access_units.labels(unit.codec.value, keyframe).inc()
             self._seen_keyframe = self._seen_keyframe or unit.keyframe

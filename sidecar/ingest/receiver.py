@@ -48,10 +48,14 @@ class PeerSource:
 
     def want(self, want: Want) -> None:
         """Sets what is delivered from now on."""
-        self._receiver.buffer.want(want)
+        self._receiver.want(want)
+
+    def rest(self, until: float) -> None:
+        """Drops packets until `until`, before they cost anything."""
+        self._receiver.rest(until)
 
     def request_keyframe(self) -> None:
-        """Sends a PLI."""
+        """Sends a PLI, and lets its answer in."""
         self._receiver.request_keyframe()
 
     def __aiter__(self) -> AsyncIterator[AccessUnit]:
@@ -90,11 +94,11 @@ class Peer:
         self._connection.on("connectionstatechange", self._state_changed)
         transceiver = self._connection.addTransceiver("video", direction="recvonly")
         self._transceiver = transceiver
+        self._transport = transceiver.receiver.transport.transport
+        gathering = Gathering(self._transport._connection, ice, stats)  # noqa: SLF001
         self._receiver = TrackReceiver(
-            transceiver, stream_id, clock, stats, packet_timeout_s
+            transceiver, stream_id, gathering.door, clock, stats, packet_timeout_s
         )
-        self._transport = self._receiver.transport.transport
-        Gathering(self._transport._connection, ice, stats)  # noqa: SLF001
 
     async def offer(self) -> str:
         """The SDP offer for WHEP, with all gathered candidates.

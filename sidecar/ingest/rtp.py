@@ -48,7 +48,12 @@ class Numbering:
         self._far = far
         self._highest: int | None = None
         self._expected_stray: int | None = None
+        self._gap_ahead = False
         self.restarted = False
+
+    def expect_gap(self) -> None:
+        """The next number may be up to half a cycle further on, and is no stray one."""
+        self._gap_ahead = True
 
     def index(self, sequence: int) -> int | None:
         """The endless number of `sequence`; None for a stray packet.
@@ -60,8 +65,9 @@ class Numbering:
             self._highest = sequence
             return sequence
         delta = (sequence - self._highest + _HALF) % _CYCLE - _HALF
-        if abs(delta) <= self._far:
+        if abs(delta) <= self._far or (self._gap_ahead and delta > 0):
             self._expected_stray = None
+            self._gap_ahead = self._gap_ahead and delta <= 0
             index = self._highest + delta
             self._highest = max(self._highest, index)
             return index
@@ -140,6 +146,7 @@ class Missing:
         """Forgets all: nothing of it is wanted any more."""
         self._wanted.clear()
         self._newest = None
+        self._numbering = Numbering()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +175,9 @@ class Reception:
         self._base: int | None = None
 
     def _restart(self, base: int) -> None:
+        self._interrupted = False
         self._base = base
+        self._resumed_at = base - _CYCLE
         self._highest = base
         self._received = 0
         self._expected_before = 0
@@ -181,10 +190,21 @@ class Reception:
             return
         if self._base is None or self._numbering.restarted:
             self._restart(index)
+        elif self._interrupted and index > self._highest:
+            self._base += index - self._highest - 1
+            self._resumed_at, self._interrupted = index, False
+        if index < self._resumed_at:
+            return
         self._received += 1
         if index >= self._highest:
             self._highest = index
             self._hear(packet)
+
+    def interrupt(self) -> None:
+        """What is missing before the next packet was kept away on purpose."""
+        self._interrupted = True
+        self._last = None
+        self._numbering.expect_gap()
 
     def _hear(self, packet: Packet) -> None:
         """Moves the jitter towards this packet's deviation."""

@@ -20,6 +20,14 @@ class AccessUnitSource(Protocol):
     def want(self, want: Want) -> None:
         """Sets what is delivered from now on; `ALL` starts at the next keyframe."""
 
+    def rest(self, until: float) -> None:
+        """Nothing is needed before the monotonic instant `until`.
+
+        Until then pictures may be left out, as if they had not been sent; from then on
+        they come again, beginning with a keyframe. An earlier `until`, `want(ALL)` and
+        `request_keyframe` end the rest at once.
+        """
+
     def request_keyframe(self) -> None:
         """Asks the sender for a keyframe, where the source has a way to."""
 

@@ -1,13 +1,12 @@
 """The receiving end of one video track, in place of aiortc's RTCRtpReceiver.
 
 aiortc 1.16 decodes every picture in a thread per track and queues without bound. Here
-decrypted packets go straight down a `PacketPath`: no thread, no task, no decoder. See
-`aiortc_bend` for what is relied on.
+packets go from the socket through libsrtp straight down a `PacketPath`, in one call: no
+thread, no task, no queue, no decoder. See `aiortc_bend` for what is relied on.
 """
 
 import asyncio
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Final
 
 from aiortc import MediaStreamTrack, RTCRtpTransceiver
@@ -15,71 +14,28 @@ from aiortc.codecs import is_rtx
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
 from aiortc.rtp import AnyRtcpPacket, RtcpByePacket, RtcpSrPacket, RtpPacket
+from pylibsrtp import Error as SrtpError
 
 from sidecar.clock import Clock
 from sidecar.domain import Codec
-from sidecar.errors import StreamError, StreamUnavailable
-from sidecar.ingest import aiortc_bend
+from sidecar.errors import StreamUnavailable
+from sidecar.ingest import aiortc_bend, rtp_header
 from sidecar.ingest.buffer import AccessUnitBuffer
+from sidecar.ingest.door import Door
+from sidecar.ingest.ends_stream import EndsStream
 from sidecar.ingest.feedback import Feedback
+from sidecar.ingest.gate import Gate
+from sidecar.ingest.gatekeeper import Gatekeeper
 from sidecar.ingest.packet_path import Agreement, PacketPath
-from sidecar.ingest.rtp import Packet
-from sidecar.log import get_logger
+from sidecar.ingest.rtp_header import Header
+from sidecar.ingest.source import Want
 from sidecar.stats import Stats
 
 aiortc_bend.check()
 aiortc_bend.know_more_h264_profiles()
 
-log = get_logger(__name__)
-
 _TICK_S: Final = 1.0  # receiver reports, and how often the watchdog looks
-
-
-def _place(error: BaseException) -> str:
-    """File and line at which it was raised; read from no file, as a traceback is."""
-    place, trace = "", error.__traceback__
-    while trace is not None:
-        place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return place
-
-
-class EndsStream:
-    """A context in which any error ends the stream, with its reason, and no more.
-
-    An exception that gets as far as aiortc's transport would kill its task, silently.
-    """
-
-    def __init__(self, stream_id: str, buffer: AccessUnitBuffer) -> None:
-        self._stream_id = stream_id
-        self._buffer = buffer
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> bool:
-        if not isinstance(error, Exception):
-            return False
-        if isinstance(error, StreamError):
-            self._buffer.fail(error)
-            return True
-        log.error(
-            "packet_path_failed",
-            stream=self._stream_id,
-            error=type(error).__name__,
-            at=_place(error),
-        )
-        failure = StreamUnavailable(
-            self._stream_id, f"{type(error).__name__} while receiving packets"
-        )
-        failure.__cause__ = error
-        self._buffer.fail(failure)
-        return True
+_REST_S: Final = 10.0  # at a stretch; a sender that has gone is noticed after it
 
 
 class TrackReceiver:
@@ -88,6 +44,7 @@ class TrackReceiver:
     Args:
         transceiver: Whose receiver it takes the place of.
         stream_id: For errors and logs.
+        door: Where the connection's packets come in.
         clock: When packets came.
         stats: Counts.
         packet_timeout_s: Silence after which the stream is given up.
@@ -97,6 +54,7 @@ class TrackReceiver:
         self,
         transceiver: RTCRtpTransceiver,
         stream_id: str,
+        door: Door,
         clock: Clock,
         stats: Stats,
         packet_timeout_s: float,
@@ -106,9 +64,11 @@ class TrackReceiver:
         self.described({}, frozenset())
         self._track: MediaStreamTrack | None = None
         self._enabled = True
+        self._door = door
         self._clock = clock
         self._tick_s = min(_TICK_S, packet_timeout_s / 4)
         self._timer: asyncio.TimerHandle | None = None
+        self._ssrc: int | None = None
         self._ends_stream = EndsStream(stream_id, self.buffer)
         self._feedback = Feedback(
             self.transport._send_rtp,  # noqa: SLF001
@@ -118,6 +78,8 @@ class TrackReceiver:
         self.path = PacketPath(
             stream_id, self.buffer, self._feedback, stats, packet_timeout_s
         )
+        gate = Gate(min(_REST_S, packet_timeout_s))
+        self._gatekeeper = Gatekeeper(gate, door, self.path, clock, stats)
         self._lost_path = StreamUnavailable(stream_id, "the network path was lost")
         transceiver._RTCRtpTransceiver__receiver = self  # type: ignore[attr-defined] # noqa: SLF001
 
@@ -136,10 +98,22 @@ class TrackReceiver:
         """Aiortc puts one there for its own receiver; never read from."""
         return self._track
 
+    def want(self, want: Want) -> None:
+        """Sets what is delivered from now on; `ALL` lets packets in at once."""
+        self.buffer.want(want)
+        if want is Want.ALL:
+            self._gatekeeper.open()
+
+    def rest(self, until: float) -> None:
+        """Nothing is needed before `until`."""
+        if not self.buffer.ended:
+            self._gatekeeper.rest(until)
+
     def request_keyframe(self) -> None:
-        """Sends a PLI, at once or as soon as the sender is heard."""
+        """Sends a PLI, at once or as soon as the sender is heard; awaits its answer."""
         if not self.buffer.ended:
             with self._ends_stream:
+                self._gatekeeper.open()
                 self.path.keyframe_requested(self._clock.monotonic())
 
     async def receive(self, parameters: RTCRtpReceiveParameters) -> None:
@@ -147,10 +121,8 @@ class TrackReceiver:
         if self._timer is not None or self.buffer.ended:
             return
         self.path.begin(self._agreement(parameters), self._clock.monotonic())
-        # All payload types: a codec that was not agreed on must be seen, not lost.
-        self.transport._rtp_router.register_receiver(  # noqa: SLF001
-            self, ssrcs=[], payload_types=list(range(128))
-        )
+        self.transport._rtp_router.register_receiver(self, [], [])  # noqa: SLF001
+        self._door.media = self._received
         self._schedule()
 
     def _agreement(self, parameters: RTCRtpReceiveParameters) -> Agreement:
@@ -166,6 +138,8 @@ class TrackReceiver:
     async def stop(self) -> None:
         """Ends for good; the reader ends after what is in the buffer."""
         self.buffer.close()
+        self._gatekeeper.stop()
+        self._door.media = None
         if self._timer is not None:
             self._timer.cancel()
             self.transport._unregister_rtp_receiver(self)  # noqa: SLF001
@@ -184,7 +158,9 @@ class TrackReceiver:
             now = self._clock.monotonic()
             self.path.check(now)
             self._feedback.report(now)
-        if not self.buffer.ended:
+        if self.buffer.ended:
+            self._gatekeeper.stop()
+        else:
             self._schedule()
 
     def _handle_disconnect(self) -> None:
@@ -196,20 +172,39 @@ class TrackReceiver:
     async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
         with self._ends_stream:
             if isinstance(packet, RtcpSrPacket):
-                self._feedback.sender_report(packet, self._clock.monotonic())
+                now = self._clock.monotonic()
+                self._feedback.sender_report(packet, now)
+                self._gatekeeper.reported(packet.sender_info.packet_count, now)
             elif isinstance(packet, RtcpByePacket) and self.path.ssrc in packet.sources:
                 self.buffer.close()
 
     async def _handle_rtp_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
-        del arrival_time_ms  # wall time; ours is monotonic
+        """Part of aiortc's interface; RTP does not get as far as aiortc."""
+
+    def _received(self, datagram: bytes) -> None:
+        """One RTP packet, encrypted, as it came from the socket."""
         if self.buffer.ended:
             return
+        header = rtp_header.parse(datagram)
+        if header is None:
+            return
         with self._ends_stream:
-            plain = Packet(
-                packet.sequence_number,
-                packet.timestamp,
-                bool(packet.marker),
-                packet.payload,
-                self._clock.monotonic(),
-            )
-            self.path.take(packet.payload_type, packet.ssrc, plain)
+            now = self._clock.monotonic()
+            if self.path.passes_over(header):
+                self.path.take(header, b"", now)
+                return
+            try:
+                packet = self.transport._rx_srtp.unprotect(datagram)  # noqa: SLF001
+            except (SrtpError, ValueError):
+                return  # not from our peer, repeated, or longer than any packet
+            payload = rtp_header.payload_of(packet)
+            if payload is not None and self.path.take(header, payload, now):
+                self._heard(header, now)
+
+    def _heard(self, header: Header, now: float) -> None:
+        """A packet of the video watched came through."""
+        if header.ssrc != self._ssrc:
+            self._ssrc = header.ssrc
+            self.transport._rtp_router.ssrc_table[header.ssrc] = self  # noqa: SLF001
+            self._gatekeeper.renumbered()
+        self._gatekeeper.heard(header.sequence, now)

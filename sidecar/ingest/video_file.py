@@ -203,6 +203,9 @@ class FileSource:
         if want is not self._want:
             self._want, self._chained = want, False
 
+    def rest(self, until: float) -> None:
+        """All goes on: a picture that is not needed costs a file next to nothing."""
+
     def request_keyframe(self) -> None:
         """A file has no one to ask."""
 

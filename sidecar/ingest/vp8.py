@@ -60,6 +60,12 @@ class Vp8Depacketizer:
         del first
         return _starts_frame(payload)
 
+    def is_delta(self, payload: bytes) -> bool:
+        """Whether the first payload of a frame tells that it is no keyframe."""
+        start = _descriptor_length(payload)
+        tag = payload[start : start + 1]
+        return _starts_frame(payload) and bool(tag) and bool(tag[0] & 1)
+
     def join(self, payloads: Sequence[bytes]) -> tuple[bytes, bool]:
         """The frame of consecutive payloads, and whether it is a keyframe.
 

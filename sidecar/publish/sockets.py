@@ -5,6 +5,7 @@ breaks in between leaves an error there, or a watch on whatever got the same num
 next. It also keeps a task for keepalives; here the connection's holder calls `tick`.
 """
 
+import asyncio
 import ssl
 from typing import Any, cast
 
@@ -17,6 +18,12 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 class WatchedClient(aiomqtt.Client):
     """Reads and writes when the loop says so, while the socket is the client's."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **options)
+        # aiomqtt leaves the reason unread if the client is closed after it; asyncio
+        # would report that as an exception that nobody retrieved.
+        self._disconnected.add_done_callback(_read_reason)
 
     def tick(self) -> None:
         """Keepalives; call it about once a second."""
@@ -90,3 +97,8 @@ class WatchedClient(aiomqtt.Client):
     def _broke(self, error: OSError) -> None:
         if not self._disconnected.done():
             self._disconnected.set_exception(error)
+
+
+def _read_reason(lost: asyncio.Future[None]) -> None:
+    if not lost.cancelled():
+        lost.exception()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-_MOST_LEAD: Final = 0.25  # of an interval
+_LEAST_DITHER: Final = 0.05  # else a keyframe a little early is a period too late
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,62 +46,93 @@ class CadenceSettings:
 class Cadence:
     """The rhythm of one stream. Times are monotonic seconds.
 
-    No two samples are closer than the smaller interval less its jitter; a picture is
+    No two samples are closer than the smallest interval less its jitter; a picture is
     due at the latest one interval and its jitter after the last sample.
+
+    Where pictures can only be had at the beats of a grid (keyframes that come by
+    themselves), `period_s` says how far apart these are. Then each interval is rounded
+    to a whole number of periods, up or down at random, so that its mean is kept and
+    not even the choice of the beat can be foretold. A grid nearly as coarse as the
+    interval leaves no choice: there the jitter is left out, or beats would be skipped.
 
     Args:
         settings: How often to look.
-        uniform: Draws from [0, 1), one for each sample.
+        uniform: Draws from [0, 1), two for each sample.
     """
 
     def __init__(self, settings: CadenceSettings, uniform: Callable[[], float]) -> None:
         self._settings = settings
         self._uniform = uniform
         self._draw = 0.0  # -1…1: this interval's share of the jitter
+        self._dither = 0.5  # 0…1: this interval's rounding to the grid
         self._last: float | None = None
+        self._base = 0.0  # what the running interval counts from
+        self._limit_s = 0.0
         self._fresh = True
         self._burst_until = -math.inf
 
     @property
     def interval_s(self) -> float:
         """The mean interval that holds at present."""
-        if self._last is None or self._last >= self._burst_until:
-            return self._settings.interval_s
-        return self._shortest_s
+        bursts = self._last is not None and self._last < self._burst_until
+        own_s = self._shortest_s if bursts else self._settings.interval_s
+        return max(own_s, self._limit_s)
 
     @property
     def _shortest_s(self) -> float:
         return min(self._settings.interval_s, self._settings.burst_interval_s)
 
-    def due(self, now: float, lead_s: float = 0.0) -> bool:
+    @property
+    def settings(self) -> CadenceSettings:
+        """How often to look, if nobody limits it."""
+        return self._settings
+
+    def bursting(self, now: float) -> bool:
+        """Whether a burst goes on at `now`."""
+        return now < self._burst_until
+
+    def wanted_interval_s(self, now: float) -> float:
+        """The mean interval that would hold at `now` if nobody limited it."""
+        return self._shortest_s if self.bursting(now) else self._settings.interval_s
+
+    def limit(self, interval_s: float) -> None:
+        """Looks no more often than every `interval_s` in the mean; 0: no limit."""
+        self._limit_s = interval_s
+
+    def due(self, now: float, period_s: float = 0.0) -> bool:
         """Whether a picture of the instant `now` is to be sampled.
 
         Args:
             now: The picture's instant.
-            lead_s: How far ahead of its time a sample may be taken: for keyframes half
-                their period, so that the nearest one is. At most a quarter of the
-                interval counts, and no sample comes closer than ever.
+            period_s: Of the grid that pictures come in; 0: at any time.
         """
-        if self._last is None:
-            return True
-        lead_s = min(lead_s, _MOST_LEAD * self.interval_s)
-        floor = self._last + self._shortest_s * (1 - self._settings.jitter)
-        return now >= floor and now + lead_s >= self.next_due(now)
+        return self._last is None or now >= self.earliest(now, period_s)
 
-    def next_due(self, now: float) -> float:
-        """When a picture is due; before `now` if one is overdue."""
+    def earliest(self, now: float, period_s: float = 0.0) -> float:
+        """From when on `due` holds; `now` at the start."""
         if self._last is None:
             return now
-        jitter = self._settings.jitter
+        floor = self._last + self._shortest_s * (1 - self._settings.jitter)
         if self._fresh:
-            return self._last + self._shortest_s * (1 - jitter)
-        return self._last + self.interval_s * (1 + jitter * self._draw)
+            return floor
+        mean_s = self.interval_s
+        jitter_s = mean_s * self._settings.jitter
+        if period_s <= mean_s - jitter_s:
+            mean_s += jitter_s * self._draw
+        return max(floor, self._base + mean_s - self._dither * period_s)
 
-    def taken(self, now: float) -> None:
-        """A picture of the instant `now` was sampled."""
+    def taken(self, now: float, period_s: float = 0.0) -> None:
+        """A picture of the instant `now` was sampled, as for `due`.
+
+        Off the grid a sample that is a little late does not delay the next one.
+        """
+        late_s = now - self.earliest(now)
+        on_time = not period_s and not self._fresh and late_s <= self.interval_s / 2
+        self._base = now - late_s if on_time else now
         self._last = now
         self._fresh = False
         self._draw = 2 * self._uniform() - 1
+        self._dither = max(_LEAST_DITHER, self._uniform())
 
     def restart(self) -> None:
         """The stream starts anew: its first picture is due at once."""

@@ -30,6 +30,11 @@ _METHODS: Final = {
     "point": Interpolation.POINT,
     "lanczos": Interpolation.LANCZOS,
 }
+# A lone keyframe shrunk to a quarter or less, averaged, hardly looks different without
+# deblocking (VP8 720p at 300 kbit/s to 128x128: mean 0.7, 1 % of values 10 of 255 off;
+# H.264: 0.2 and 3), at 90 % (H.264) and 55 % (VP8) of the cost.
+_LEAN: Final = 4.0
+_AVERAGING: Final = {"area", "bilinear", "bicubic", "lanczos"}
 _MAX_DELAY: Final = 32  # access units; H.264 holds back 16 pictures at the most
 
 # FFmpeg tells of every torn byte on stderr; the sampler counts them instead.
@@ -78,6 +83,7 @@ class Decoder:
         self._reformatter = VideoReformatter()
         self._context: VideoCodecContext | None = None
         self._primed = False
+        self._lean = False
         self._count = 0
         self._fed: deque[tuple[int, float, float]] = deque(maxlen=_MAX_DELAY)
 
@@ -118,27 +124,33 @@ class Decoder:
         """Decodes a lone keyframe: its picture comes out at once.
 
         None for a keyframe that is not to be shown. The run, if any, ends: `primed` is
-        false afterwards.
+        false afterwards. The codec is opened for it and let go of: that costs 0.1 ms,
+        and saves 1.6 (VP8) to 2.2 MB (H.264) for each stream between its samples.
 
         Raises:
             DecodeError: See the class.
         """
-        if self._primed:
-            self.reset()
-        frames = self._feed(keyframe)
-        fed = self._fed[-1]
-        frames += self._drain()
-        return self._decoded(frames[-1], fed) if frames else None
+        self._let_go()
+        self._codec = keyframe.codec
+        self._context = _open(keyframe.codec, lean=self._lean)
+        try:
+            frames = self._feed(keyframe)
+            fed = self._fed[-1]
+            frames += self._run(self._context, None)
+            return self._glanced(frames[-1], fed) if frames else None
+        finally:
+            self._let_go()
 
-    def reset(self) -> None:
-        """Forgets the run; the next keyframe begins a new one."""
-        self._primed = False
-        self._fed.clear()
-        if self._context is not None and self._context.is_open:
-            self._context.flush_buffers()
+    def _glanced(self, frame: VideoFrame, fed: tuple[int, float, float]) -> Decoded:
+        smallest = min(frame.width / self._fmt.width, frame.height / self._fmt.height)
+        self._lean = smallest >= _LEAN and self._fmt.resize in _AVERAGING
+        return self._decoded(frame, fed)
 
     def close(self) -> None:
         """Lets go of the codec's memory; a decode under way in a thread ends first."""
+        self._let_go()
+
+    def _let_go(self) -> None:
         self._context = None
         self._primed = False
         self._fed.clear()
@@ -151,13 +163,6 @@ class Decoder:
         self._count += 1
         self._fed.append((self._count, au.received_at, au.completed_at))
         return self._run(context, au.data)
-
-    def _drain(self) -> list[VideoFrame]:
-        """What the codec holds back for reordering; it is as new afterwards."""
-        try:
-            return self._run(self._context_for(self._codec), None)
-        finally:
-            self.reset()
 
     def _run(self, context: VideoCodecContext, data: bytes | None) -> list[VideoFrame]:
         packet = None if data is None else av.Packet(data)
@@ -182,7 +187,7 @@ class Decoder:
     def _context_for(self, codec: Codec) -> VideoCodecContext:
         if self._context is None or codec is not self._codec:
             self._codec = codec
-            self._context = _open(codec)
+            self._context = _open(codec, lean=False)
         return self._context
 
     def _decoded(self, frame: VideoFrame, fed: tuple[int, float, float]) -> Decoded:
@@ -204,10 +209,13 @@ class Decoder:
         return Decoded(picture, fed[1], fed[2])
 
 
-def _open(codec: Codec) -> VideoCodecContext:
+def _open(codec: Codec, *, lean: bool) -> VideoCodecContext:
+    """A codec of one thread that holds nothing back; lean: without deblocking."""
     context = av.CodecContext.create(_DECODERS[codec], "r")
     assert isinstance(context, VideoCodecContext)
     context.thread_count = 1
     context.flags |= Flags.low_delay
     context.options = {"max_pixels": str(MAX_PIXELS)}
+    if lean:
+        context.options = {**context.options, "skip_loop_filter": "all"}
     return context

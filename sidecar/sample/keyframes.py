@@ -7,8 +7,11 @@ they come of themselves, or on request (PLI), about as often as samples are due.
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
+from math import inf
 from statistics import median_low
 from typing import Final
+
+from sidecar.sample.rhythm import Rhythm
 
 _SLACK: Final = 1.25  # keyframes this much rarer than samples are still enough
 _URGENT_S: Final = 0.5  # before a burst's first keyframe; servers throttle at 0.5-1 s
@@ -16,6 +19,7 @@ _ANSWER_S: Final = 1.0  # LiveKit holds a PLI back for up to 1 s
 _PATIENCE: Final = 2  # gaps too long in a row before requests count as ignored
 _RETRY_S: Final = 60.0  # then one request is tried this often
 _REMEMBERED: Final = 3  # gaps; their median is the period
+_STUDY: Final = 20  # intervals at least between looks for natural keyframes
 
 
 class DecodeMode(StrEnum):
@@ -69,8 +73,9 @@ class KeyframePlanner:
         self._means = _Means.ALL if mode is DecodeMode.ALL else _Means.NATURAL
         self._interval_s = 0.0
         self._since: float | None = None  # last keyframe, or when looking began
-        self._from_keyframe = False  # whether `_since` is a keyframe's instant
-        self._gaps: deque[float] = deque(maxlen=_REMEMBERED)
+        self._from_keyframe = False  # whether a gap counts from `_since`
+        self._whole = False  # nothing was missed since the last keyframe
+        self.rhythm = Rhythm()
         self._natural: deque[float] = deque(maxlen=_REMEMBERED)
         self._needed = True  # the start, a torn picture, a switch to ALL
         self._urgent = False  # full decoding has just begun and waits for its start
@@ -79,28 +84,78 @@ class KeyframePlanner:
         self._misses = 0
         self._ignored_at: float | None = None
         self._trial_at: float | None = None
+        self._studied_at = 0.0
 
     @property
     def period_s(self) -> float | None:
-        """The time between keyframes lately, asked for or not; None until known."""
-        return median_low(self._gaps) if self._gaps else None
+        """The time between natural keyframes; None until known."""
+        if self.rhythm.ready:
+            return self.rhythm.period_s
+        return median_low(self._natural) if self._natural else None
+
+    @property
+    def asking(self) -> bool:
+        """Whether keyframes come because they are asked for."""
+        serves = self._may_serve and self._ignored_at is None
+        return self._means is _Means.ASKING and serves
+
+    @property
+    def grid_s(self) -> float:
+        """The period of the grid that pictures come in; 0: at any time."""
+        if self._means is _Means.ALL or self.asking:
+            return 0.0
+        return self.period_s or 0.0
+
+    @property
+    def may_ask_at(self) -> float:
+        """From when on a request may be sent."""
+        if self._asked_at is None or self._pli_interval_s is None:
+            return -inf
+        return self._asked_at + self._pli_interval_s
 
     def observe_keyframe(self, now: float) -> None:
         """A keyframe of the instant `now` came."""
         if self._from_keyframe and self._since is not None:
             self._learn(now - self._since)
+        if self._asked:
+            self.rhythm.shift(now)
+        else:
+            self.rhythm.observe(now, whole=self._whole)
         if self._trial_at is not None and now - self._trial_at <= _ANSWER_S:
             self._ignored_at = None
         self._since, self._from_keyframe = now, True
+        self._whole = True
         self._asked = self._needed = False
         self._trial_at = None
 
     def pause(self, now: float) -> None:
         """Nobody looked until `now`: what is missing since then teaches nothing."""
         self._since, self._from_keyframe = now, False
+        self._whole = False
 
-    def broken(self) -> None:
-        """A picture was torn: the next keyframe is needed."""
+    def rests(self, now: float) -> bool:
+        """Whether a keyframe that came at `now` may be the last for a while.
+
+        Not while natural keyframes are being learned, nor while all is decoded. Where
+        keyframes are asked for, one interval a minute is spent on looking for natural
+        ones, at most a twentieth of the time.
+        """
+        if self._means is _Means.ALL or self._needed:
+            return False
+        if not self.asking:
+            return self.rhythm.ready
+        if now - self._studied_at >= max(_RETRY_S, _STUDY * self._interval_s):
+            self._studied_at = now
+        return now - self._studied_at >= self._interval_s
+
+    def rest(self, until: float) -> None:
+        """Nobody looks until then, when a sample is due."""
+        self.pause(until)
+        if self.asking:  # so the request is late at once, and its answer is judged
+            self._since, self._from_keyframe = until - self._interval_s, True
+
+    def need(self) -> None:
+        """The next keyframe is needed: a picture was torn, or an audit begins."""
         self._needed = True
 
     def decide(self, now: float, interval_s: float) -> Plan:
@@ -114,8 +169,7 @@ class KeyframePlanner:
         return Plan(self._means is _Means.ALL, self._asks(now))
 
     def _learn(self, gap_s: float) -> None:
-        self._gaps.append(gap_s)
-        if not self._asked:
+        if self._whole and not self._asked:
             self._natural.append(gap_s)
         self._misses = self._misses + 1 if gap_s > self._limit_s else 0
 
@@ -142,6 +196,7 @@ class KeyframePlanner:
         self._urgent = means is _Means.ALL
         if means is not _Means.NATURAL:
             self._needed = True
+            self._studied_at = now
             self._natural.clear()  # what is natural has to show itself anew
             self.pause(now)
 

@@ -84,6 +84,8 @@ class SamplingRequest(_Taken):
     burst_interval_s: Seconds | None = None
     burst_trigger: Fraction | None = None
     burst_s: Seconds | None = None
+    audit_every_s: Annotated[float, Field(ge=0, le=86_400)] | None = None
+    audit_stretch_s: Seconds | None = None
 
 
 class StreamRequest(_Taken):
@@ -148,7 +150,13 @@ class StreamView(BaseModel):
     retry_in_s: float | None = None
     verdict: VerdictView
     policy: str | None = None
-    decode: str | None = None
+    decode: str | None = Field(default=None, description="As configured.")
+    decodes_all: bool = Field(
+        default=False, description="At present everything, not keyframes alone."
+    )
+    interval_s: float | None = Field(
+        default=None, description="Between samples, as it holds at present."
+    )
     samples: int = 0
     scores: dict[str, ScoreView] = Field(default_factory=dict)
 

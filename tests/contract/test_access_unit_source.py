@@ -127,3 +127,20 @@ async def test_back_to_keyframes(opened: Opened, codec: Codec, tmp_path: Path) -
         source.want(Want.KEYFRAMES)
         source.request_keyframe()
         assert (await take(source, 1))[0].keyframe
+
+
+@sources
+@codecs
+async def test_rest_ends_by_itself_and_begins_with_a_keyframe(
+    opened: Opened, codec: Codec, tmp_path: Path
+) -> None:
+    """After a rest that is over, and after one that is cut short, pictures come."""
+    async with opened(codec, tmp_path) as source:
+        await take(source, 1)
+        source.rest(SystemClock().monotonic() + 0.2)
+        source.request_keyframe()
+        assert (await take(source, 1))[0].keyframe
+        source.rest(SystemClock().monotonic() + 3600)
+        source.want(Want.ALL)
+        source.request_keyframe()
+        assert (await take(source, 3))[0].keyframe

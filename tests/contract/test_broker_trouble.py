@@ -1,6 +1,7 @@
 """Brokers that die or stay silent, disks that fail: no takedown is lost."""
 
 import asyncio
+import gc
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -348,3 +349,21 @@ async def _silent(*, answers: bool = True) -> AsyncIterator[tuple[int, list[str]
             with suppress(ConnectionError):
                 await writer.wait_closed()
         await server.wait_closed()
+
+
+async def test_the_reason_of_a_lost_connection_is_never_left_unread(
+    tmp_path: Path,
+) -> None:
+    """Killed under a client that is closed without looking: no complaint."""
+    complaints: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: complaints.append(str(context)))
+    async with mosquitto(tmp_path) as broker:
+        client = WatchedClient("127.0.0.1", broker.port)
+        async with client:
+            await broker.kill()
+            await asyncio.wait([client._disconnected])
+        del client
+    gc.collect()
+    await asyncio.sleep(0)
+    assert complaints == []

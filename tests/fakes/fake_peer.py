@@ -20,6 +20,9 @@ class FakeSource:
     def want(self, want: Want) -> None:
         """Nothing is delivered, whatever is wanted."""
 
+    def rest(self, until: float) -> None:
+        """Nothing comes before, or after."""
+
     def request_keyframe(self) -> None:
         """There is nobody to ask."""
 

@@ -34,6 +34,8 @@ class Live:
         heeds: Whether a request is answered, with the next picture.
         torn: Numbers of pictures whose data is destroyed.
         late_s: Added to the clock before a picture is handed over.
+        rests: When it was told to rest, and until when.
+        open_s: How long it was not resting.
     """
 
     clock: ManualClock
@@ -48,10 +50,20 @@ class Live:
     wants: list[Want] = field(default_factory=list)
     asked: list[float] = field(default_factory=list)
     closed: bool = False
+    resting_until: float = -1.0
+    rests: list[tuple[float, float]] = field(default_factory=list)
+    open_s: float = 0.0
 
     def want(self, want: Want) -> None:
         """See `Source`."""
         self.wants.append(want)
+        if want is Want.ALL:
+            self.resting_until = -1.0
+
+    def rest(self, until: float) -> None:
+        """See `Source`; nothing comes before `until`."""
+        self.resting_until = until
+        self.rests.append((self.clock.monotonic(), until))
 
     def request_keyframe(self) -> None:
         """See `Source`."""
@@ -74,8 +86,10 @@ class Live:
                 colour_field(colour), keyframe=bool(i == 0 or natural or asked)
             )
             all_ = self.wants[-1] is Want.ALL
+            resting = self.clock.monotonic() - 0.02 < self.resting_until
+            self.open_s += 0.0 if resting else 1 / FPS
             chained = all_ and (chained or unit.keyframe)
-            if unit.keyframe or chained:
+            if (unit.keyframe and not resting) or chained:
                 yield self._stamped(unit, i)
         if self.error:
             raise self.error
@@ -163,6 +177,10 @@ class Silent:
         self.clock.advance(10.0)
         if want is Want.ALL:
             self.enough.set()
+
+    def rest(self, until: float) -> None:
+        """See `Source`; there is no keyframe to rest after."""
+        raise AssertionError(until)
 
     def request_keyframe(self) -> None:
         """See `Source`."""

@@ -11,7 +11,7 @@ from aiortc.codecs.vpx import Vp8Encoder, vp8_depayload
 from av.video.codeccontext import VideoCodecContext
 
 from sidecar.domain import Codec
-from sidecar.ingest.assembler import Depacketizer
+from sidecar.ingest.depacketizer import Depacketizer
 from sidecar.ingest.h264 import H264Depacketizer
 from sidecar.ingest.rtp import Packet
 from sidecar.ingest.vp8 import Vp8Depacketizer

@@ -21,6 +21,7 @@ class FakeSource:
 
     Attributes:
         wants: Every `want` so far.
+        rests: Every `rest` so far; all goes on, as a source may have it.
         keyframe_requests: How many.
     """
 
@@ -28,6 +29,7 @@ class FakeSource:
         self._codec = codec
         self._buffer = AccessUnitBuffer(stats or Stats())
         self.wants: list[Want] = []
+        self.rests: list[float] = []
         self.keyframe_requests = 0
 
     @property
@@ -39,6 +41,10 @@ class FakeSource:
         """Like every source; noted."""
         self.wants.append(want)
         self._buffer.want(want)
+
+    def rest(self, until: float) -> None:
+        """Noted, nothing more."""
+        self.rests.append(until)
 
     def request_keyframe(self) -> None:
         """Noted, nothing more."""

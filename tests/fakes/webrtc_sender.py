@@ -17,7 +17,7 @@ from aiortc import (
 from aiortc.codecs.h264 import h264_depayload
 from aiortc.codecs.vpx import vp8_depayload
 from aiortc.rtcrtpsender import RTCEncodedFrame
-from aiortc.rtp import is_rtcp
+from aiortc.rtp import AnyRtcpPacket
 
 from sidecar.domain import Codec
 from sidecar.ingest.ice import Gathering, IceSettings
@@ -53,10 +53,20 @@ class Sender:
 
     Attributes:
         sent: Data of every encoded picture, in order, as aiortc packetized it.
+        told: What the receiver said by RTCP.
+        keyframe_every: Pictures from one keyframe to the next; None: when asked only.
         track: Its pictures.
     """
 
-    def __init__(self, codec: Codec) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        keyframe_every: int | None = None,
+        ice: IceSettings = LOOPBACK,
+    ) -> None:
+        self.told: list[AnyRtcpPacket] = []
+        self.keyframe_every = keyframe_every
+        self._ice = ice
         self.sent: list[bytes] = []
         self.track = NoiseTrack()
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -73,11 +83,15 @@ class Sender:
                 if codec.name in {self._codec.value, "rtx"}
             ]
         )
-        Gathering(transceiver.sender.transport.transport._connection, LOOPBACK, Stats())
+        Gathering(
+            transceiver.sender.transport.transport._connection, self._ice, Stats()
+        )
         original = transceiver.sender._next_encoded_frame
         depayload = vp8_depayload if self._codec is Codec.VP8 else h264_depayload
 
         async def next_encoded_frame(codec: object) -> RTCEncodedFrame | None:
+            if self.keyframe_every and len(self.sent) % self.keyframe_every == 0:
+                transceiver.sender._send_keyframe()
             frame: RTCEncodedFrame | None = await original(codec)  # type: ignore[arg-type]
             if frame is not None:
                 self.sent.append(b"".join(depayload(p) for p in frame.payloads))
@@ -85,6 +99,13 @@ class Sender:
             return frame
 
         transceiver.sender._next_encoded_frame = next_encoded_frame  # type: ignore[method-assign]
+        heed = transceiver.sender._handle_rtcp_packet
+
+        async def handle_rtcp_packet(packet: AnyRtcpPacket) -> None:
+            self.told.append(packet)
+            await heed(packet)
+
+        transceiver.sender._handle_rtcp_packet = handle_rtcp_packet  # type: ignore[method-assign]
 
     async def sends(self, count: int) -> None:
         """Returns when `count` more pictures were sent."""
@@ -117,9 +138,11 @@ class Sender:
 
 
 @asynccontextmanager
-async def connected(peer: Peer, codec: Codec = Codec.VP8) -> AsyncIterator[Sender]:
+async def connected(
+    peer: Peer, codec: Codec = Codec.VP8, sender: Sender | None = None
+) -> AsyncIterator[Sender]:
     """A sender connected to `peer` as its publisher; both are closed at the end."""
-    sender = Sender(codec)
+    sender = sender or Sender(codec)
     try:
         answer = await peer.answer_to(await sender.offer())
         await sender.accept(answer)
@@ -149,16 +172,13 @@ class Path:
         self._delay = delay
         self._number = 0
         self._waiting: list[tuple[int, int, bytes]] = []
-        self._receive = peer._transport._recv
-        peer._transport._recv = self._next
+        self._arrived = peer._receiver._received
+        peer._receiver._received = self._pass  # type: ignore[method-assign, assignment]
 
-    async def _next(self) -> bytes:
-        while not self._waiting or self._waiting[0][0] > self._number:
-            data = await self._receive()
-            if not 128 <= data[0] < 192 or is_rtcp(data):
-                return data
-            self._number += 1
-            if not self.lose(self._number):
-                due = self._number + self._delay(self._number)
-                heapq.heappush(self._waiting, (due, self._number, data))
-        return heapq.heappop(self._waiting)[2]
+    def _pass(self, data: bytes) -> None:
+        self._number += 1
+        if not self.lose(self._number):
+            due = self._number + self._delay(self._number)
+            heapq.heappush(self._waiting, (due, self._number, data))
+        while self._waiting and self._waiting[0][0] <= self._number:
+            self._arrived(heapq.heappop(self._waiting)[2])

@@ -196,6 +196,9 @@ class NoSource:
     def want(self, want: Want) -> None:
         """Nothing is delivered either way."""
 
+    def rest(self, until: float) -> None:
+        """There is nothing to leave out."""
+
     def request_keyframe(self) -> None:
         """There are none."""
 

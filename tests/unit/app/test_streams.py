@@ -42,6 +42,7 @@ from sidecar.ingest.source import AccessUnitSource
 from sidecar.ingest.supervisor import SupervisorSettings
 from sidecar.pipeline import Pipeline
 from sidecar.publish.owed import Owed
+from sidecar.sample.budget import Budget, BudgetSettings
 from sidecar.sample.sampler import Sampler, SamplerSettings
 from sidecar.stats import Stats
 from tests.fakes.publisher import MemoryPublisher
@@ -63,6 +64,9 @@ class SilentSource:
 
     def want(self, want: Want) -> None:
         """Nothing is delivered either way."""
+
+    def rest(self, until: float) -> None:
+        """There is nothing to leave out."""
 
     def request_keyframe(self) -> None:
         """There are none."""
@@ -107,7 +111,7 @@ class NoEngine:
 class House:
     """Streams around a memory publisher."""
 
-    def __init__(self, group: asyncio.TaskGroup) -> None:
+    def __init__(self, group: asyncio.TaskGroup, budget: Budget | None = None) -> None:
         self.clock = ManualClock(100.0)
         self.stats = Stats()
         self.publisher = MemoryPublisher(self.clock)
@@ -115,7 +119,7 @@ class House:
         pipeline = Pipeline(NoEngine(), self.publisher, owed, self.clock, self.stats)
         self.executor = ThreadPoolExecutor(1)
         self.streams = Streams(
-            pipeline, POLICIES, SupervisorSettings(), self.clock, self.stats
+            pipeline, POLICIES, SupervisorSettings(), self.clock, self.stats, budget
         )
         self.tasks: list[asyncio.Task[None]] = []
         self.streams.open(self._spawner(group))
@@ -156,10 +160,10 @@ class House:
 
 
 @asynccontextmanager
-async def house() -> AsyncIterator[House]:
+async def house(budget: Budget | None = None) -> AsyncIterator[House]:
     """Streams that are closed at the end, with every task gone."""
     async with asyncio.TaskGroup() as group:
-        made = House(group)
+        made = House(group, budget)
         yield made
         await made.streams.close()
     made.executor.shutdown()
@@ -381,3 +385,22 @@ async def test_leaving_between_two_hits_does_not_begin_the_count_anew() -> None:
         h.clock.advance(400.0)
         late = h.streams.add(h.spec(Door()))
         assert late.state.windows[0].seen == ()
+
+
+async def test_live_streams_share_one_budget() -> None:
+    """Each tick paces them; what was wanted and not granted is counted."""
+    async with house(Budget(BudgetSettings(0.5, 100.0))) as h:
+        doors = {name: Door() for name in "ab"}
+        for name, door in doors.items():
+            h.streams.add(h.spec(door, name))
+            await door.entered.wait()
+        intervals = {}
+        for _ in range(3):
+            h.streams.tick()
+            h.clock.advance(1.0)
+        for watch in h.streams:
+            intervals[watch.stream.id] = watch.sampler.interval_s
+        assert intervals == {"a": pytest.approx(4.0), "b": pytest.approx(4.0)}
+        labels = {"stage": "sample", "reason": "budget"}
+        lost = h.stats.registry.get_sample_value("sidecar_lost_total", labels)
+        assert lost == pytest.approx(2 * 1.5)

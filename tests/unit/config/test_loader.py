@@ -119,6 +119,13 @@ def test_every_fault_names_file_line_key_value_and_mend(tmp_path: Path) -> None:
         ("outbox:", _ice("turn:h?transport=sctp"), "tcp may follow"),
         ("host: 127.0.0.1", "host: x\n  prefix: a//b", "mqtt.prefix"),
         ("host: 127.0.0.1", "host: ''", "mqtt.host"),
+        ("outbox:", "sampling: {audit_every_s: -1}\noutbox:", "audit_every_s: -1"),
+        ("outbox:", "budget: {samples_per_s: 0}\noutbox:", "samples_per_s: 0"),
+        (
+            "outbox:",
+            "budget: {samples_per_s: 9, floor_s: 9}\noutbox:",
+            "budget.floor_s allows 10.8 s",
+        ),
         (
             "host: 127.0.0.1",
             "host: x\n  inbound: {set: true}",

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from sidecar.domain import AccessUnit, Codec
 from sidecar.ingest.assembler import Assembler, Limits
+from sidecar.ingest.h264 import H264Depacketizer
 from sidecar.ingest.rtp import Packet
 from tests.fakes.rtp_streams import arriving, depacketizer, sent, stream
 
@@ -291,3 +292,80 @@ def test_any_packets_are_survived_within_bounds(
         got.take(packet)
         assert len(got.assembler._held) <= 8
         assert len(got.assembler._parts) <= 8
+
+
+def keyframes(codec: Codec) -> list[bytes]:
+    """Those of the reference stream."""
+    return [picture.data for picture in sent(codec) if picture.keyframe]
+
+
+@both
+def test_deltas_that_are_not_wanted_are_left_out(codec: Codec) -> None:
+    """Only keyframes come out; the rest is no loss, and its payloads do not matter."""
+    got = Receiving(codec)
+    for packet in stream(codec):
+        skipped = packet.timestamp == got.assembler.skipped
+        bare = replace(packet, payload=b"") if skipped else packet
+        got.units += got.assembler.add(bare, deltas=False)
+    assert got.data == keyframes(codec)
+    assert got.lost == []
+    assert not got.assembler.broken
+
+
+@settings(deadline=None, max_examples=80)
+@given(_arrivals())
+def test_keyframes_alone_are_whole_in_any_order_or_loss(
+    arrivals: tuple[Codec, list[Packet]],
+) -> None:
+    """Leaving deltas out never tears a keyframe, and hands nothing else out."""
+    codec, packets = arrivals
+    got = Receiving(codec)
+    for packet in packets:
+        got.units += got.assembler.add(packet, deltas=False)
+    assert [data for data in keyframes(codec) if data in got.data] == got.data
+
+
+@both
+@pytest.mark.parametrize("joins_at", [0, 1, 3])
+def test_what_was_kept_away_is_no_loss(codec: Codec, joins_at: int) -> None:
+    """Interrupted in mid-picture, resumed in another: next is the next keyframe."""
+    before, after = stream(codec)[:3], of_picture(codec, 4)[joins_at:]
+    rest = [p for p in stream(codec) if p.timestamp > after[0].timestamp]
+    got = Receiving(codec).take(*before)
+    got.assembler.interrupt()
+    got.take(*after, *rest)
+    assert got.data == [p.data for p in sent(codec)[8:]]
+    assert got.lost == []
+
+
+def in_need(got: Receiving) -> bool:
+    """Whether somebody has to be asked for a keyframe."""
+    return got.assembler.broken
+
+
+@both
+def test_waiting_for_a_keyframe_after_an_interruption_is_no_need(codec: Codec) -> None:
+    """Nobody has to be asked for one; after a real loss somebody has."""
+    got = Receiving(codec).take(*of_picture(codec, 0))
+    got.assembler.interrupt()
+    got.take(*of_picture(codec, 2), *of_picture(codec, 3))
+    assert not in_need(got)
+    late = replace(of_picture(codec, 5)[-1], arrived_at=9.0)
+    got.take(late, replace(late, sequence=late.sequence + 1, arrived_at=9.9))
+    assert in_need(got)
+    assert got.data == [sent(codec)[0].data]
+
+
+def test_first_packet_after_an_interruption_must_prove_itself() -> None:
+    """An IDR slice may have lost its new parameter sets to the interruption."""
+    sprop = "Z0IAH+k=,aM48gA=="
+    lost: list[str] = []
+    assembler = Assembler(H264Depacketizer(sprop), lost.append)
+    slices = [
+        Packet(n, n, marker=True, payload=b"\x65\x88", arrived_at=0.0) for n in range(3)
+    ]
+    assert assembler.add(slices[0])
+    assembler.interrupt()
+    assert assembler.add(slices[1]) == []
+    assert assembler.add(slices[2])
+    assert lost == []

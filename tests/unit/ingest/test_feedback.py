@@ -107,3 +107,26 @@ def test_transport_that_makes_us_wait_is_told() -> None:
     feedback.about(MEDIA)
     with pytest.raises(RuntimeError, match="aiortc has changed"):
         feedback.request_keyframe()
+
+
+def test_packets_kept_away_are_neither_asked_for_nor_lost() -> None:
+    """Over a gap of 20,000, past the end of the numbers: no NACK, no loss reported."""
+    sent = Sent()
+    feedback = Feedback(sent.send, OURS, Stats())
+    feedback.about(MEDIA)
+    for sequence in (65_000, 65_001, 65_003):
+        feedback.came(packet(sequence), repeated=False)
+    feedback.report(1.0)
+    before = len(sent.packets)
+    feedback.interrupted()
+    feedback.report(2.0)
+    feedback.came(packet(19_467, at=3.0), repeated=False)
+    feedback.came(packet(19_468, at=3.0), repeated=False)
+    feedback.report(4.0)
+    while_closed, after = sent.packets[before:]
+    for report in (while_closed, after):
+        assert isinstance(report, RtcpRrPacket)
+        assert report.reports[0].fraction_lost == 0
+        assert report.reports[0].packets_lost == 1
+    assert isinstance(after, RtcpRrPacket)
+    assert after.reports[0].highest_sequence == (1 << 16) + 19_468

@@ -185,3 +185,24 @@ def test_any_bytes_and_text_are_survived(data: bytes, text: str) -> None:
     """Splitting and the SDP attribute take anything."""
     assert all(split_annex_b(data))
     assert H264Depacketizer(text).codec is Codec.H264
+
+
+@pytest.mark.parametrize(
+    ("payload", "delta"),
+    [
+        (SLICE, True),
+        (IDR, False),
+        (SPS, False),
+        (AUD, False),
+        (SEI, False),
+        (b"\x7c\x81" + SLICE[1:], True),
+        (b"\x7c\x85" + IDR[1:], False),
+        (b"\x7c", False),
+        (b"\x78\x00\x05" + SPS, False),
+    ],
+)
+def test_deltas_are_known_by_their_first_payload(
+    payload: bytes, *, delta: bool
+) -> None:
+    """A slice that is not IDR, whole or its fragment; anything else tells nothing."""
+    assert H264Depacketizer().is_delta(payload) is delta

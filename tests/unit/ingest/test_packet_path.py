@@ -9,6 +9,7 @@ from sidecar.errors import StreamUnavailable, StreamUnsupported, UnsupportedReas
 from sidecar.ingest.buffer import AccessUnitBuffer
 from sidecar.ingest.packet_path import Agreement, PacketPath
 from sidecar.ingest.rtp import Packet
+from sidecar.ingest.rtp_header import Header
 from sidecar.ingest.source import Want
 from sidecar.stats import Stats
 from tests.fakes.rtp_streams import sent, stream
@@ -28,6 +29,7 @@ class Asked:
         self.sources: list[int] = []
         self.keyframes = 0
         self.repeated: list[int] = []
+        self.interruptions = 0
 
     def about(self, media_ssrc: int) -> None:
         """Noted."""
@@ -36,6 +38,10 @@ class Asked:
     def request_keyframe(self) -> None:
         """Counted."""
         self.keyframes += 1
+
+    def interrupted(self) -> None:
+        """Counted."""
+        self.interruptions += 1
 
     def came(self, packet: Packet, *, repeated: bool) -> None:
         """Noted if repeated."""
@@ -57,7 +63,10 @@ class Receiving:
     def take(self, payload_type: int, ssrc: int, *packets: Packet) -> None:
         """Packets in."""
         for packet in packets:
-            self.path.take(payload_type, ssrc, packet)
+            header = Header(
+                payload_type, packet.marker, packet.sequence, packet.timestamp, ssrc
+            )
+            self.path.take(header, packet.payload, packet.arrived_at)
 
     @property
     def data(self) -> list[bytes]:
@@ -191,3 +200,61 @@ def test_broken_chain_is_mended_sooner_where_all_is_wanted(
         )
         got.take(VP8, 1, late)
     assert got.asked.keyframes - before == asked
+
+
+def test_silence_counts_while_packets_can_come() -> None:
+    """None is expected while they are kept away; then the whole time is given again."""
+    got = Receiving()
+    got.path.interrupted()
+    got.path.check(50.0)
+    got.path.resumed(50.0)
+    got.path.check(59.9)
+    with pytest.raises(StreamUnavailable, match="no packets for 10 s"):
+        got.path.check(60.0)
+
+
+@pytest.mark.parametrize("want", list(Want))
+def test_interruption_is_no_loss_and_asks_for_nothing(want: Want) -> None:
+    """From a keyframe into the middle of a group: the next comes by itself."""
+    got = Receiving(want)
+    packets = stream(Codec.VP8)
+    keyframe = [p for p in packets if p.timestamp == 0]
+    got.take(VP8, 1, *keyframe)
+    asked, before = got.asked.keyframes, got.data[-1]
+    got.path.interrupted()
+    assert got.asked.interruptions == 1
+    got.path.resumed(20.0)
+    later = [
+        replace(p, arrived_at=20 + p.arrived_at)
+        for p in packets
+        if p.timestamp > 15_000
+    ]
+    got.take(VP8, 1, *later)
+    assert got.asked.keyframes == asked
+    assert got.data[-1] != before
+    lost = got.stats.registry.get_sample_value
+    for reason in ("torn", "chain_broken"):
+        assert lost("sidecar_lost_total", {"stage": "ingest", "reason": reason}) is None
+
+
+def test_interruption_before_any_packet_is_told() -> None:
+    """There is nothing to forget yet."""
+    got = Receiving()
+    got.path.interrupted()
+    assert got.asked.interruptions == 1
+
+
+def test_payloads_of_deltas_do_not_matter_where_none_is_wanted() -> None:
+    """All but a delta's first packet can be passed over, until more is wanted."""
+    got = Receiving(Want.KEYFRAMES)
+    packets = [p for p in stream(Codec.VP8) if p.timestamp <= 12_000]
+    got.take(VP8, 1, *packets[:-1])
+    last = packets[-1]
+    header = Header(VP8, last.marker, last.sequence, last.timestamp, 1)
+    assert got.path.passes_over(header)
+    assert not got.path.passes_over(header._replace(ssrc=2))
+    assert not got.path.passes_over(header._replace(payload_type=H264))
+    assert not got.path.passes_over(header._replace(timestamp=0))
+    got.buffer.want(Want.ALL)
+    assert not got.path.passes_over(header)
+    assert not Receiving().path.passes_over(header)

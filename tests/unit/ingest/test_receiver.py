@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import av
 import pytest
-from aiortc.rtp import RtpPacket
 from av.video.codeccontext import VideoCodecContext
 
 from sidecar.clock import SystemClock
@@ -19,6 +18,7 @@ from sidecar.errors import (
     UnsupportedReason,
 )
 from sidecar.ingest.receiver import IceServer, IceSettings, Peer
+from sidecar.ingest.rtp_header import Header
 from sidecar.ingest.source import AccessUnitSource, Want
 from sidecar.stats import Stats
 from tests.fakes.webrtc_sender import LOOPBACK, Path, Sender, connected
@@ -271,13 +271,12 @@ async def test_another_codec_in_mid_stream_is_told(
     async with connected(receiving):
         source = receiving.source()
         await take(source, 1)
-        handle = receiving._receiver._handle_rtp_packet
+        handle = receiving._receiver.path.take
 
-        async def changed(packet: RtpPacket, arrival_time_ms: int) -> None:
-            packet.payload_type = 120
-            await handle(packet, arrival_time_ms)
+        def changed(header: Header, payload: bytes, now: float) -> bool:
+            return handle(header._replace(payload_type=120), payload, now)
 
-        monkeypatch.setattr(receiving._receiver, "_handle_rtp_packet", changed)
+        monkeypatch.setattr(receiving._receiver.path, "take", changed)
         with pytest.raises(StreamUnsupported) as refusal:
             await take(source, 200)
         assert refusal.value.reason is UnsupportedReason.CODEC

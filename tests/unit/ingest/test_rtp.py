@@ -147,3 +147,61 @@ def test_jitter_is_deviation_from_the_timestamps() -> None:
     assert steady is not None
     assert late is not None
     assert (steady.jitter, late.jitter) == (0, 5)
+
+
+def test_expected_gap_is_no_stray_packet() -> None:
+    """Half a cycle ahead is believed once; a late packet before it changes nothing."""
+    numbering = Numbering()
+    numbering.index(60_000)
+    numbering.expect_gap()
+    assert numbering.index(59_999) == 59_999
+    assert numbering.index(20_000) == (1 << 16) + 20_000
+    assert numbering.index(40_000) is None
+
+
+@given(
+    base=st.integers(0, 65_535),
+    runs=st.lists(
+        st.tuples(
+            st.integers(0, 32_000),  # kept away
+            st.lists(st.booleans(), min_size=1, max_size=40),  # what came after
+        ),
+        min_size=1,
+        max_size=12,
+    ),
+)
+def test_only_real_losses_are_reported(
+    base: int, runs: list[tuple[int, list[bool]]]
+) -> None:
+    """Whatever is kept away: expected minus received is what was lost besides."""
+    reception, number, lost = Reception(), base, 0
+    for kept_away, came in runs:
+        number += kept_away
+        reception.interrupt()
+        # Losses before a run's first and after its last packet are not told apart.
+        for i, comes in enumerate([True, *came, True]):
+            if comes:
+                sequence = number % (1 << 16)
+                reception.add(
+                    Packet(sequence, i, marker=False, payload=b"", arrived_at=0)
+                )
+            else:
+                lost += 1
+            number += 1
+    report = reception.report()
+    assert report is not None
+    assert report.packets_lost == lost
+    assert report.highest_sequence % (1 << 16) == (number - 1) % (1 << 16)
+
+
+def test_late_packets_from_before_a_gap_count_for_nothing() -> None:
+    """They were given up with the gap."""
+    reception = Reception()
+    for sequence in (10, 11, 100, 12):
+        if sequence == 100:
+            reception.interrupt()
+        reception.add(packet(sequence))
+    report = reception.report()
+    assert report is not None
+    assert report.packets_lost == 0
+    assert report.highest_sequence == 100

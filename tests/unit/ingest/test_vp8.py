@@ -89,3 +89,18 @@ def test_any_payloads_give_a_frame_or_the_documented_error(
     except ValueError:
         return
     assert is_keyframe(data) == keyframe
+
+
+@given(st.binary(min_size=1, max_size=20))
+def test_deltas_are_known_by_their_first_payload(payload: bytes) -> None:
+    """Nothing that `join` would call a keyframe is called a delta."""
+    depacketizer = Vp8Depacketizer()
+    assert depacketizer.is_delta(b"\x10" + DELTA)
+    assert not depacketizer.is_delta(b"\x10" + KEYFRAME)
+    assert not depacketizer.is_delta(b"\x00" + DELTA)
+    assert not depacketizer.is_delta(b"\x10")
+    try:
+        _, keyframe = depacketizer.join([payload])
+    except ValueError:
+        return
+    assert depacketizer.is_delta(payload) is not keyframe

@@ -166,6 +166,20 @@ def test_resize_methods_differ() -> None:
     assert point.std() > area.std() * 1.2
 
 
+@CODECS
+def test_a_lone_keyframe_shrunk_a_lot_looks_the_same(codec: Codec) -> None:
+    """It is decoded with less effort from the second on; nobody can tell."""
+    noise = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
+    large = noise.repeat(16, axis=0).repeat(16, axis=1)
+    (unit,) = clip(codec, [large])
+    decoder = Decoder(codec, replace(FORMAT, resize="area"))
+    looks = [decoder.glance(unit) for _ in range(3)]
+    pictures = [look.picture.astype(int) for look in looks if look]
+    assert len(pictures) == 3
+    assert np.abs(pictures[0] - pictures[1]).mean() < 4
+    assert np.array_equal(pictures[1], pictures[2])
+
+
 def test_an_unknown_resize_method_is_refused() -> None:
     """With the names that are known."""
     with pytest.raises(ValueError, match="lanczos"):

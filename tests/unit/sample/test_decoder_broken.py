@@ -96,7 +96,6 @@ def test_a_torn_delta_ends_the_run() -> None:
 def test_a_closed_decoder_can_be_closed_again() -> None:
     """Closing forgets the run; it is harmless before the first picture, and twice."""
     decoder = Decoder(Codec.VP8, FORMAT)
-    decoder.reset()
     decoder.close()
     decoder.decode(CLIPS[Codec.VP8][0])
     decoder.close()

@@ -173,9 +173,9 @@ def test_a_torn_picture_asks_for_a_keyframe() -> None:
     planner = auto()
     planner.observe_keyframe(0.0)
     planner.decide(0.1, 5.0)
-    planner.broken()
+    planner.need()
     assert planner.decide(0.2, 5.0).request_keyframe
-    planner.broken()
+    planner.need()
     assert not planner.decide(0.3, 5.0).request_keyframe
 
 
@@ -216,7 +216,7 @@ def test_requests_are_paced_and_modes_kept(
         if what == "keyframe":
             planner.observe_keyframe(now)
         if what == "torn":
-            planner.broken()
+            planner.need()
         if what == "pause":
             planner.pause(now)
         plan = planner.decide(now, interval_s)
@@ -232,7 +232,7 @@ def test_full_decoding_starts_without_waiting_for_the_pace() -> None:
     planner = KeyframePlanner(DecodeMode.AUTO, 2.0)
     planner.decide(0.0, 4.0)
     planner.observe_keyframe(0.2)
-    planner.broken()
+    planner.need()
     assert planner.decide(2.5, 4.0).request_keyframe
     burst = planner.decide(3.1, 0.2)
     assert burst.all

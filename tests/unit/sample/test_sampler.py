@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from sidecar.domain import Sample, Want
-from sidecar.sample import sampler as module
+from sidecar.sample import look as module
 from sidecar.sample.keyframes import DecodeMode
 from sidecar.sample.sampler import SamplerSettings
 from tests.fakes.live_source import CADENCE, CADENCE_4S, Live, Rig, gaps, take

@@ -9,7 +9,7 @@ import pytest
 
 from sidecar.domain import Want
 from sidecar.errors import StreamUnavailable
-from sidecar.sample import sampler as module
+from sidecar.sample import look as module
 from sidecar.sample.decoder import Decoder
 from sidecar.sample.sampler import SamplerSettings
 from tests.fakes.live_source import (

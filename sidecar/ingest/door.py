@@ -1,0 +1,113 @@
+"""Where datagrams come in: which are media, and who gets them.
+
+Media goes down at once, in the call that read it; aioice and aiortc would queue each
+packet and wake a task twice. STUN goes to aioice, DTLS and RTCP to aiortc's transport.
+"""
+
+import socket
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+from aioice import Connection
+from aioice.ice import StunProtocol
+
+from sidecar.ingest import kernel_filter
+from sidecar.ingest.rtp_header import RTP_END, RTP_FIRST, is_rtp
+
+_STUN_END: Final = 4  # of the first byte (RFC 7983)
+_LONGEST: Final = 1 << 14  # bytes read; asyncio's 256 KiB cost a mapping per datagram
+_LONGEST_SRTP: Final = 1500  # pylibsrtp raises ValueError beyond
+_AT_ONCE: Final = 32  # datagrams of one stream before the others get their turn
+_QUEUED: Final = 1024  # datagrams that a closed door may have left in the socket
+
+
+class Door:
+    """One connection's way in.
+
+    Args:
+        queue: Takes what is not media, for aiortc.
+
+    Attributes:
+        media: Takes RTP, still encrypted; until it is set RTP is dropped.
+        closed: Media is dropped, in the kernel where that can be had.
+    """
+
+    def __init__(self, queue: Callable[[tuple[bytes, int]], None]) -> None:
+        self._queue = queue
+        self._protocols: list[DatagramProtocol] = []
+        self.media: Callable[[bytes], None] | None = None
+        self.closed = False
+
+    def add(self, protocol: "DatagramProtocol") -> None:
+        """One more local socket, to be opened and closed with the others."""
+        self._protocols.append(protocol)
+
+    def close(self) -> bool:
+        """Keeps media out; whether the kernel does it for us on every socket."""
+        self.closed = True
+        attached = [kernel_filter.attach(p.socket) for p in self._protocols]
+        return all(attached)
+
+    def open(self) -> None:
+        """Lets media in: all from now on, and nothing that came before."""
+        for protocol in self._protocols:
+            protocol.drain()
+        self.closed = False
+        for protocol in self._protocols:
+            kernel_filter.detach(protocol.socket)
+
+    def take(self, datagram: bytes, component: int = 1) -> None:
+        """A datagram that is not STUN."""
+        if is_rtp(datagram):
+            if self.media is not None and not self.closed:
+                self.media(datagram)
+        elif datagram and not _too_long(datagram):
+            self._queue((datagram, component))
+
+
+def _too_long(datagram: bytes) -> bool:
+    """Whether it claims to be SRTCP and would end aiortc's transport."""
+    return len(datagram) > _LONGEST_SRTP and RTP_FIRST <= datagram[0] < RTP_END
+
+
+class DatagramProtocol(StunProtocol):
+    """aioice's protocol of one local socket; only STUN is for it.
+
+    Args:
+        connection: aioice's.
+        door: Gets all else.
+        sock: Read from directly, for what is queued behind the datagram told of.
+    """
+
+    def __init__(self, connection: Connection, door: Door, sock: socket.socket) -> None:
+        super().__init__(connection)
+        self.socket = sock
+        self._door = door
+
+    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - as aioice's
+        """Reads by small buffers."""
+        super().connection_made(transport)
+        if hasattr(transport, "max_size"):  # asyncio's, not uvloop's
+            transport.max_size = _LONGEST
+
+    def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
+        """Takes this one and what is queued behind it."""
+        self._take(cast("bytes", data), addr)
+        self.drain(_AT_ONCE)
+
+    def drain(self, most: int = _QUEUED) -> None:
+        """Takes what the socket holds."""
+        for _ in range(most):
+            if self.transport.is_closing():
+                return
+            try:
+                data, addr = self.socket.recvfrom(_LONGEST)
+            except OSError:
+                return  # empty; any real fault is told again to the event loop
+            self._take(data, addr)
+
+    def _take(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        if data and data[0] < _STUN_END:
+            super().datagram_received(data, addr)
+        else:
+            self._door.take(data)
