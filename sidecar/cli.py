@@ -13,6 +13,7 @@ from typing import Annotated, Final
 import typer
 
 from sidecar import __version__
+from sidecar.bench.commands import bench
 from sidecar.domain import Category
 from sidecar.errors import ConfigError, SidecarError
 from sidecar.log import get_logger, setup
@@ -31,6 +32,7 @@ cli = typer.Typer(
 )
 models = typer.Typer(help="The models at hand.", no_args_is_help=True)
 cli.add_typer(models, name="models")
+cli.add_typer(bench, name="bench")
 
 ConfigPath = Annotated[Path, typer.Argument(help="A YAML configuration file.")]
 ModelsDir = Annotated[

@@ -1,0 +1,1 @@
+"""What a stream costs on this machine: `sidecar bench`."""

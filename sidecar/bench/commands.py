@@ -1,0 +1,123 @@
+"""The commands below `sidecar bench`; what is slow to import is so where it is used."""
+
+import asyncio
+import json
+from collections.abc import Collection
+from typing import Annotated, Final
+
+import typer
+
+from sidecar.errors import ConfigError
+
+_CODECS: Final = {"vp8": ("VP8",), "h264": ("H264",), "both": ("VP8", "H264")}
+
+_LONGEST: Final = 1600  # pixels: the noise that the clip is cut from has no more
+
+bench = typer.Typer(help="What a stream costs on this machine.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object, no table.")]
+Streams = Annotated[int, typer.Option(min=1, help="At once.")]
+Seconds = Annotated[float, typer.Option(min=0.5, help="Measured, after a warm-up.")]
+
+
+@bench.command("ingest")
+def ingest(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    codec: Annotated[str, typer.Option(help="vp8, h264 or both.")] = "both",
+    streams: Streams = 10,
+    seconds: Seconds = 10.0,
+    rounds: Annotated[int, typer.Option(min=1, help="Medians are of these.")] = 3,
+    receiver: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this one; may be repeated. All that are installed."),
+    ] = None,
+    loss: Annotated[
+        float, typer.Option(min=0, max=0.5, help="Share of packets lost on the way.")
+    ] = 0.0,
+    size: Annotated[str, typer.Option(help="Of the pictures.")] = "1280x720",
+    warm_up: Annotated[float, typer.Option(min=0, help="Seconds, each round.")] = 6.0,
+    as_json: AsJson = False,
+) -> None:
+    """Measure this receiver beside the obvious script and GStreamer, on loopback.
+
+    30 pictures and 2 Mbit a second, a keyframe every two seconds. At least two cores
+    are needed: the sender has its own. Receivers that decode everything get four
+    streams at most.
+    """
+    from sidecar.bench.display import show
+    from sidecar.bench.ingest import KINDS, BenchSettings, bench_ingest
+    from sidecar.bench.rows import Round, report, summary
+    from sidecar.domain import Codec
+
+    known = [kind.name for kind in KINDS]
+    for name in receiver or ():
+        _known("--receiver", name, known)
+    _known("--codec", codec, _CODECS)
+    width, height = _size(size)
+    settings = BenchSettings(
+        codecs=tuple(map(Codec, _CODECS[codec])),
+        streams=streams,
+        seconds=seconds,
+        rounds=rounds,
+        warm_up_s=warm_up,
+        loss=loss,
+        receivers=tuple(receiver or ()),
+        width=width,
+        height=height,
+    )
+
+    def tell(one: Round) -> None:
+        cost = f"{one.cpu_percent_per_stream:.2f} % a stream"
+        typer.echo(f"{one.codec} {one.receiver}: {cost}", err=True)
+
+    rows = summary(asyncio.run(bench_ingest(settings, tell)))
+    said = report(rows)
+    if as_json:
+        typer.echo(json.dumps(said))
+    else:
+        show(rows, said)
+
+
+@bench.command("load")
+def load(
+    whep: Annotated[str, typer.Option(help="The WHEP endpoint's URL.")],
+    streams: Streams = 10,
+    seconds: Seconds = 60.0,
+    interval: Annotated[
+        float, typer.Option(min=0.1, help="Seconds between samples of a stream.")
+    ] = 2.0,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="SIDECAR_BENCH_TOKEN", help="Bearer token; better by environment."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold real WHEP sessions against a media server, and tell their cost."""
+    from sidecar.bench.display import show_load
+    from sidecar.bench.load import bench_load
+    from sidecar.bench.load_receiver import LoadSettings
+
+    settings = LoadSettings(whep, streams, interval, token)
+    found = asyncio.run(bench_load(settings, seconds))
+    if as_json:
+        typer.echo(json.dumps(found.as_json()))
+    else:
+        show_load(found)
+
+
+def _known(option: str, value: str, known: Collection[str]) -> None:
+    if value not in known:
+        raise ConfigError(f"{option} {value!r} is not known; use {', '.join(known)}")
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Width and height; the clip is made of blocks of eight pixels."""
+    width, _, height = text.partition("x")
+    sides = [int(side) for side in (width, height) if side.isdecimal()]
+    fits = [side for side in sides if side % 8 == 0 and 0 < side <= _LONGEST]
+    if len(fits) != len("xy"):
+        raise ConfigError(
+            f"--size {text!r}: write it as 1280x720; multiples of 8, {_LONGEST} at most"
+        )
+    return fits[0], fits[1]
