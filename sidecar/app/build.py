@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Final
 
 import httpx
-from pydantic import ValidationError
 
 from sidecar import __version__
 from sidecar.app.control import AppControl
 from sidecar.app.heartbeat import Heartbeat
+from sidecar.app.inbox import Inbox
 from sidecar.app.reload import Reloader
-from sidecar.app.spec import Origin, StreamExists
+from sidecar.app.spec import StreamExists
 from sidecar.app.stages import (
     StreamFactory,
     budget_of,
@@ -34,14 +34,12 @@ from sidecar.classify.manifest import Manifest
 from sidecar.classify.onnx_engine import EngineSettings, OnnxEngine
 from sidecar.clock import SystemClock
 from sidecar.config import Config
-from sidecar.config.schema import StreamConfig, WhepConfig
 from sidecar.domain import UnknownReason
 from sidecar.errors import StreamUnavailable
 from sidecar.ingest.supervisor import SupervisorSettings
 from sidecar.ingest.whip import WhipEndpoint, WhipSession
 from sidecar.log import get_logger
 from sidecar.pipeline import Pipeline
-from sidecar.publish.inbound import Report, SetStream
 from sidecar.publish.message import SidecarIdentity
 from sidecar.publish.mqtt import MqttPublisher
 from sidecar.publish.owed import Owed
@@ -97,14 +95,7 @@ async def build(
     """Builds everything; `stack` closes it. Raises ConfigError before it serves."""
     clock, stats = SystemClock(), Stats()
     manifest = await asyncio.to_thread(load_model, config)
-    engine_settings = EngineSettings(
-        threads=config.engine.threads, max_batch_size=config.batch.max_batch_size
-    )
-    engine = await asyncio.to_thread(OnnxEngine.load, manifest, engine_settings)
-    stack.push_async_callback(asyncio.to_thread, engine.close)
-    decoders = ThreadPoolExecutor(_DECODERS, thread_name_prefix="decode")
-    stack.push_async_callback(asyncio.to_thread, decoders.shutdown)
-    http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+    engine = await _engine(config, manifest, stack)
     batcher = Batcher(
         engine,
         planner_settings(config.batch),
@@ -112,16 +103,12 @@ async def build(
         stats,
         config.engine.max_consecutive_errors,
     )
+    decoders = ThreadPoolExecutor(_DECODERS, thread_name_prefix="decode")
+    stack.push_async_callback(asyncio.to_thread, decoders.shutdown)
+    http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
     factory = StreamFactory(config, manifest.format, decoders, http, clock, stats)
     inbox = Inbox(factory)
-    publisher = MqttPublisher(
-        mqtt_settings(config),
-        OutboxSettings(config.outbox.path, config.outbox.limit),
-        SidecarIdentity(config.sidecar, __version__),
-        clock,
-        stats,
-        inbox.take,
-    )
+    publisher = _publisher(factory, inbox)
     await publisher.open()
     owed = Owed(publisher, clock, stats)
     pipeline = Pipeline(batcher, publisher, owed, clock, stats)
@@ -137,13 +124,7 @@ async def build(
     health = Health()
     health.watch("engine", lambda: engine.alive)
     control = AppControl(streams, pipeline, publisher, factory, clock)
-    token = config.control.token.get_secret_value() if config.control.token else None
-    control_server = HttpServer(
-        control_app(control, health, stats, token),
-        server_settings("control", config.control),
-    )
-    control_server.bind()
-    stack.callback(control_server.close)
+    control_server = _control_server(control, health, stack)
     reloader = None
     if path is not None:
         wanted = reload or asyncio.Event()
@@ -163,6 +144,45 @@ async def build(
     )
     _add_whip(app, stack)
     return app
+
+
+async def _engine(
+    config: Config, manifest: Manifest, stack: AsyncExitStack
+) -> OnnxEngine:
+    """The model, loaded and warmed up, off the loop."""
+    settings = EngineSettings(
+        threads=config.engine.threads, max_batch_size=config.batch.max_batch_size
+    )
+    engine = await asyncio.to_thread(OnnxEngine.load, manifest, settings)
+    stack.push_async_callback(asyncio.to_thread, engine.close)
+    return engine
+
+
+def _publisher(factory: StreamFactory, inbox: Inbox) -> MqttPublisher:
+    """The outbox and the connection to the broker; nothing is opened yet."""
+    config = factory.config
+    return MqttPublisher(
+        mqtt_settings(config),
+        OutboxSettings(config.outbox.path, config.outbox.limit),
+        SidecarIdentity(config.sidecar, __version__),
+        factory.clock,
+        factory.stats,
+        inbox.take,
+    )
+
+
+def _control_server(
+    control: AppControl, health: Health, stack: AsyncExitStack
+) -> HttpServer:
+    """The control API's listener, bound."""
+    section, stats = control.factory.config.control, control.factory.stats
+    token = section.token.get_secret_value() if section.token else None
+    server = HttpServer(
+        control_app(control, health, stats, token), server_settings("control", section)
+    )
+    server.bind()
+    stack.callback(server.close)
+    return server
 
 
 def _add_whip(app: App, stack: AsyncExitStack) -> None:
@@ -195,52 +215,3 @@ def _admit(app: App, session: WhipSession) -> None:
 def _refused(app: App, stream_id: str, reason: UnknownReason, message: str) -> None:
     stream = app.factory.pushed(stream_id)
     app.streams.show_refused(stream, app.factory.sampler(stream), reason, message)
-
-
-@dataclass(slots=True)
-class Inbox:
-    """What comes in over MQTT, done."""
-
-    factory: StreamFactory
-    streams: Streams | None = None
-
-    def take(self, inbound: SetStream | Report) -> None:
-        """Starts or stops a stream, or looks closely at one."""
-        if self.streams is None:
-            return
-        if isinstance(inbound, Report):
-            watch = self.streams.get(inbound.stream_id)
-            if watch is not None:
-                watch.sampler.burst()
-            return
-        self._set(self.streams, inbound)
-
-    def _set(self, streams: Streams, inbound: SetStream) -> None:
-        spec = streams.spec(inbound.stream_id)
-        if spec is not None and spec.origin not in {Origin.MQTT, Origin.API}:
-            log.warning("set_refused", stream=inbound.stream_id, origin=spec.origin)
-            return
-        if inbound.url is None:
-            streams.exchange(inbound.stream_id, None)
-            return
-        if streams.full(inbound.stream_id, self.factory.config.control.max_streams):
-            log.warning("set_refused", stream=inbound.stream_id, reason="too_many")
-            return
-        try:
-            config = _stream_of(inbound, inbound.url)
-        except ValidationError as exc:
-            reason = exc.errors()[0]["msg"]
-            log.warning("set_refused", stream=inbound.stream_id, reason=reason)
-            return
-        if not streams.runs(inbound.stream_id, config):
-            new = self.factory.from_config(config, Origin.MQTT)
-            streams.exchange(inbound.stream_id, new)
-
-
-def _stream_of(inbound: SetStream, url: str) -> StreamConfig:
-    return StreamConfig(
-        id=inbound.stream_id,
-        whep=WhepConfig(url=url),
-        publisher=inbound.publisher,
-        labels=dict(inbound.labels),
-    )

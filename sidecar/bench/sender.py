@@ -107,7 +107,7 @@ class _Silent(MediaStreamTrack):
     kind = "video"
 
     async def recv(self) -> Any:  # noqa: ANN401 - of aiortc's interface
-        raise NotImplementedError
+        raise AssertionError("pictures come encoded")
 
 
 class _Stream:

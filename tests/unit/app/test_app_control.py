@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.app.build import App, Inbox
+from sidecar.app.build import App
 from sidecar.app.control import AppControl
+from sidecar.app.inbox import Inbox
 from sidecar.app.spec import Origin
 from sidecar.publish.inbound import Report, SetStream
 from sidecar.web.ports import PutOutcome
