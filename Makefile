@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
+UPGRADE ?= -U
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
@@ -40,11 +41,11 @@ format: $(DEV_STAMP) ## rewrite in house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: ## renew both locks (needs uv)
-	uv pip compile -q -U --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
+lock: ## renew both locks (needs uv); UPGRADE= keeps what they pin
+	uv pip compile -q $(UPGRADE) --generate-hashes --no-emit-index-url --no-strip-extras --universal --python-version 3.11 \
 	  --custom-compile-command "make lock" pyproject.toml -o requirements.lock
-	uv pip compile -q -U --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
-	  --custom-compile-command "make lock" pyproject.toml --group dev -o requirements-dev.lock
+	uv pip compile -q $(UPGRADE) --generate-hashes --no-emit-index-url --no-strip-extras --universal --python-version 3.11 \
+	  --custom-compile-command "make lock" pyproject.toml --group dev --extra remote -o requirements-dev.lock
 
 clean: ## forget the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
