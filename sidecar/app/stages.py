@@ -17,6 +17,7 @@ from sidecar.classify.planner import PlannerSettings
 from sidecar.clock import Clock
 from sidecar.config import Config
 from sidecar.config.listeners import ControlConfig, WebrtcConfig, WhipConfig
+from sidecar.config.places import user_models
 from sidecar.config.schema import (
     BatchConfig,
     FileConfig,
@@ -51,9 +52,9 @@ from sidecar.web.server import ServerSettings
 
 
 def model_search(models_dir: Path | None) -> Sequence[Path]:
-    """Where models are looked for: the operator's folder first."""
-    bundled = bundled_models()
-    return (bundled,) if models_dir is None else (models_dir, bundled)
+    """Where models are looked for: the operator's folder, the user's, the bundled."""
+    known = (user_models(), bundled_models())
+    return known if models_dir is None else (models_dir, *known)
 
 
 def find_manifest(name: str, models_dir: Path | None) -> Manifest:

@@ -1,0 +1,1 @@
+"""The models at hand: listed, shown, verified, and brought in from elsewhere."""
