@@ -8,12 +8,13 @@ their own, `Owed`: no stream waits for the disk.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from sidecar.clock import Clock
+from sidecar.decide.onlooker import Onlooker
 from sidecar.decide.policy import (
     Policy,
     PolicyState,
@@ -75,7 +76,12 @@ class Watch:
 
 
 class Pipeline:
-    """Drives every watch from its pictures to its signals."""
+    """Drives every watch from its pictures to its signals.
+
+    Attributes:
+        is_paused: Whether a person has paused a stream's automation: what is decided
+            of it meanwhile is a dry run.
+    """
 
     def __init__(
         self,
@@ -94,6 +100,12 @@ class Pipeline:
         self._idle = asyncio.Event()
         self._idle.set()
         self._stopping = False
+        self._onlookers: tuple[Onlooker, ...] = ()
+        self.is_paused: Callable[[str], bool] = _never
+
+    def add_onlooker(self, onlooker: Onlooker) -> None:
+        """`onlooker` is told from now on, after those added before it."""
+        self._onlookers = (*self._onlookers, onlooker)
 
     def begin(self, stream: Stream, sampler: Sampler, policy: Policy) -> Watch:
         """A watch that has not seen anything: its verdict is UNKNOWN(starting)."""
@@ -110,6 +122,8 @@ class Pipeline:
             accounted_at=now,
         )
         self._publisher.set_verdict(stream, watch.verdict)
+        for onlooker in self._onlookers:
+            onlooker.began(stream, policy, now)
         return watch
 
     def resume(self, watch: Watch, before: Policy, state: PolicyState) -> None:
@@ -134,7 +148,7 @@ class Pipeline:
             return
         except EngineError:
             if not self._stopping:
-                self._record(watch, self._unseen(watch, UnknownReason.ENGINE_ERROR))
+                self._unseen(watch, UnknownReason.ENGINE_ERROR)
             return
         began = self._clock.monotonic()
         watch.scores = scores
@@ -145,7 +159,9 @@ class Pipeline:
         self._stats.leg_seconds.labels("decide").observe(
             self._clock.monotonic() - began
         )
-        self._record(watch, step)
+        step = self._record(watch, step)
+        for onlooker in self._onlookers:
+            onlooker.scored(watch.stream, watch.policy, scores, step, began)
 
     def _missed(self, watch: Watch, reason: UnknownReason) -> None:
         """A sample was left out: UNKNOWN, but only once the last look is too old.
@@ -155,11 +171,14 @@ class Pipeline:
         """
         seen_at, now = watch.verdict.seen_at, self._clock.monotonic()
         if seen_at is None or now - seen_at > watch.policy.stale_after_s:
-            self._record(watch, self._unseen(watch, reason))
+            self._unseen(watch, reason)
 
-    def _unseen(self, watch: Watch, reason: UnknownReason) -> Step:
+    def _unseen(self, watch: Watch, reason: UnknownReason) -> None:
         now = self._clock.monotonic()
-        return unseen(watch.policy, watch.stream.id, watch.state, reason, now)
+        step = unseen(watch.policy, watch.stream.id, watch.state, reason, now)
+        step = self._record(watch, step)
+        for onlooker in self._onlookers:
+            onlooker.unseen(watch.stream, watch.policy, reason, step, now)
 
     def tick(self, watch: Watch) -> None:
         """Called about twice a second: staleness, and the time account."""
@@ -167,7 +186,9 @@ class Pipeline:
         self._account(watch, now)
         if not self._stopping:
             step = tick(watch.policy, watch.stream.id, watch.state, now)
-            self._record(watch, step)
+            step = self._record(watch, step)
+            for onlooker in self._onlookers:
+                onlooker.ticked(watch.stream, watch.policy, step, now)
 
     def report_status(self, watch: Watch, status: StreamStatus) -> None:
         """Takes the supervisor's word; a stream that is not there is UNKNOWN.
@@ -176,13 +197,15 @@ class Pipeline:
         """
         watch.status = status
         if status.unknown is not None and not self._stopping:
-            self._record(watch, self._unseen(watch, status.unknown))
+            self._unseen(watch, status.unknown)
 
     def repolicy(self, watch: Watch, policy: Policy) -> None:
         """Puts a watch under another policy; unchanged rules keep their windows."""
         now = self._clock.monotonic()
         watch.state = carry(watch.policy, policy, watch.state, now)
         watch.policy = policy
+        for onlooker in self._onlookers:
+            onlooker.began(watch.stream, policy, now)
 
     async def reverse(self, watch: Watch) -> str:
         """A person cleared the case: says so, and starts the count anew.
@@ -202,6 +225,9 @@ class Pipeline:
             raise
         step = self._reversed(watch)  # anew: scores or a policy came meanwhile
         self._record(watch, replace(step, actions=step.actions[1:]))
+        now = self._clock.monotonic()
+        for onlooker in self._onlookers:
+            onlooker.cleared(watch.stream, watch.policy, step, now)
         return action_id
 
     async def send(self, action: Action, stream: Stream) -> str:
@@ -223,10 +249,16 @@ class Pipeline:
 
     def end(self, watch: Watch) -> None:
         """The stream is gone; its retained verdict is emptied."""
-        self._account(watch, self._clock.monotonic())
+        now = self._clock.monotonic()
+        self._account(watch, now)
         self._publisher.set_verdict(watch.stream, None)
+        for onlooker in self._onlookers:
+            onlooker.ended(watch.stream, now)
 
-    def _record(self, watch: Watch, step: Step) -> None:
+    def _record(self, watch: Watch, step: Step) -> Step:
+        """Puts a step into effect; as it went out, if the stream is paused."""
+        if step.actions and self.is_paused(watch.stream.id):
+            step = replace(step, actions=tuple(map(_dry, step.actions)))
         watch.state = step.state
         self._account(watch, self._clock.monotonic())
         if _differs(watch.verdict, step.verdict):
@@ -238,6 +270,7 @@ class Pipeline:
             watch.cut = watch.cut or action.kind in CUTS
             self._count(action)
             self._owed.add(action, watch.stream)
+        return step
 
     def _count(self, action: Action) -> None:
         category = action.reason.category or UNKNOWN_LABEL
@@ -283,6 +316,14 @@ def risk_of(scores: Scores) -> float:
         ),
         default=0.0,
     )
+
+
+def _never(_stream_id: str) -> bool:
+    return False
+
+
+def _dry(action: Action) -> Action:
+    return replace(action, dry_run=True, require_enforced=False)
 
 
 def _differs(old: Verdict, new: Verdict) -> bool:
