@@ -67,6 +67,7 @@ class UnknownReason(StrEnum):
     OVERLOADED = "overloaded"
     STALE = "stale"
     UNREACHABLE = "unreachable"
+    WORKER_LOST = "worker_lost"
 
 
 class VerdictState(StrEnum):

@@ -57,6 +57,10 @@ class StreamUnavailable(StreamError):
         super().__init__(stream_id, message, retry=True, retry_after_s=retry_after_s)
 
 
+class WorkerLost(StreamUnavailable):
+    """The process that received the stream is gone; another one takes it over."""
+
+
 class UnsupportedReason(StrEnum):
     """Why a stream can never be seen as it is."""
 

@@ -45,7 +45,7 @@ from sidecar.ingest.supervisor import StreamStatus
 from sidecar.log import get_logger
 from sidecar.publish.owed import Owed, log_action
 from sidecar.publish.publisher import Publisher
-from sidecar.sample.sampler import Sampler
+from sidecar.sample.stream_sampler import StreamSampler
 from sidecar.stats import Stats
 
 log = get_logger(__name__)
@@ -63,7 +63,7 @@ class Watch:
     """One stream under watch and all that is known of it."""
 
     stream: Stream
-    sampler: Sampler
+    sampler: StreamSampler
     policy: Policy
     state: PolicyState
     verdict: Verdict
@@ -107,7 +107,7 @@ class Pipeline:
         """`onlooker` is told from now on, after those added before it."""
         self._onlookers = (*self._onlookers, onlooker)
 
-    def begin(self, stream: Stream, sampler: Sampler, policy: Policy) -> Watch:
+    def begin(self, stream: Stream, sampler: StreamSampler, policy: Policy) -> Watch:
         """A watch that has not seen anything: its verdict is UNKNOWN(starting)."""
         now = self._clock.monotonic()
         state = initial(policy, now)
@@ -139,6 +139,7 @@ class Pipeline:
                     continue
                 with self._in_flight():
                     await self._look(watch, sample)
+                del sample  # its picture may lie in a worker's slot, which is free now
 
     async def _look(self, watch: Watch, sample: Sample) -> None:
         try:
@@ -251,6 +252,7 @@ class Pipeline:
         """The stream is gone; its retained verdict is emptied."""
         now = self._clock.monotonic()
         self._account(watch, now)
+        watch.sampler.close()
         self._publisher.set_verdict(watch.stream, None)
         for onlooker in self._onlookers:
             onlooker.ended(watch.stream, now)

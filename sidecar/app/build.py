@@ -15,6 +15,7 @@ from sidecar import __version__
 from sidecar.app.control import AppControl
 from sidecar.app.heartbeat import Heartbeat
 from sidecar.app.inbox import Inbox
+from sidecar.app.intake import InProcess
 from sidecar.app.reload import Reloader
 from sidecar.app.spec import StreamExists
 from sidecar.app.stages import (
@@ -106,7 +107,8 @@ async def build(
     decoders = ThreadPoolExecutor(_DECODERS, thread_name_prefix="decode")
     stack.push_async_callback(asyncio.to_thread, decoders.shutdown)
     http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
-    factory = StreamFactory(config, manifest.format, decoders, http, clock, stats)
+    intake = InProcess(manifest.format, decoders, clock, stats)
+    factory = StreamFactory(config, intake, http, clock, stats)
     inbox = Inbox(factory)
     publisher = _publisher(factory, inbox)
     await publisher.open()
@@ -197,6 +199,7 @@ def _add_whip(app: App, stack: AsyncExitStack) -> None:
         app.factory.clock,
         app.factory.stats,
         partial(_refused, app),
+        app.factory.intake.peers,
     )
     app.whip_server = HttpServer(whip_app(app.whip), server_settings("whip", whip))
     app.whip_server.bind()

@@ -6,7 +6,7 @@ from enum import StrEnum
 from sidecar.config.schema import StreamConfig
 from sidecar.domain import Stream
 from sidecar.ingest.source import Connector
-from sidecar.sample.sampler import Sampler
+from sidecar.sample.stream_sampler import StreamSampler
 
 
 class Origin(StrEnum):
@@ -38,7 +38,7 @@ class StreamSpec:
 
     stream: Stream
     connector: Connector
-    sampler: Sampler
+    sampler: StreamSampler
     origin: Origin
     reconnect: bool = True
     location: str | None = None

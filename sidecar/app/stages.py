@@ -1,14 +1,13 @@
 """The configuration's sections, turned into the plain values each stage takes."""
 
-import random
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 import httpx
 
+from sidecar.app.intake import FileInput, Intake
 from sidecar.app.spec import Origin, StreamSpec
 from sidecar.classify.catalogue import bundled_models, find
 from sidecar.classify.manifest import Manifest
@@ -27,11 +26,10 @@ from sidecar.config.schema import (
     WhepConfig,
 )
 from sidecar.decide.policyset import PolicySet
-from sidecar.domain import Category, PictureFormat, SourceKind, Stream
+from sidecar.domain import Category, SourceKind, Stream
 from sidecar.errors import ConfigError
 from sidecar.ingest.receiver import IceServer, IceSettings
 from sidecar.ingest.source import Connector
-from sidecar.ingest.video_file import FileConnector
 from sidecar.ingest.whep import WhepConnector, WhepSettings
 from sidecar.ingest.whip import WhipSession, WhipSettings
 from sidecar.publish.settings import (
@@ -46,7 +44,8 @@ from sidecar.sample.audit import AuditSettings
 from sidecar.sample.budget import Budget, BudgetSettings
 from sidecar.sample.cadence import CadenceSettings
 from sidecar.sample.keyframes import DecodeMode
-from sidecar.sample.sampler import Sampler, SamplerSettings
+from sidecar.sample.sampler import SamplerSettings
+from sidecar.sample.stream_sampler import StreamSampler
 from sidecar.stats import Stats
 from sidecar.web.server import ServerSettings
 
@@ -211,8 +210,7 @@ class StreamFactory:
     """Builds what it takes to watch a stream, from wherever it was asked for."""
 
     config: Config
-    fmt: PictureFormat
-    decoders: Executor
+    intake: Intake
     http: httpx.AsyncClient
     clock: Clock
     stats: Stats
@@ -246,20 +244,14 @@ class StreamFactory:
         labels = self.config.whip.labels if self.config.whip else {}
         return Stream(stream_id, SourceKind.WHIP, labels=MappingProxyType(dict(labels)))
 
-    def sampler(self, stream: Stream, own: SamplingOverride | None = None) -> Sampler:
+    def sampler(
+        self, stream: Stream, own: SamplingOverride | None = None
+    ) -> StreamSampler:
         """A sampler by the stream's group, then by its own keys."""
         sampling = self.config.sampling_of(stream)
         if own is not None:
             sampling = own.over(sampling)
-        return Sampler(
-            stream.id,
-            sampler_settings(sampling),
-            self.fmt,
-            self.decoders,
-            self.clock,
-            self.stats,
-            random.random,
-        )
+        return self.intake.sampler(stream.id, sampler_settings(sampling))
 
     def _connector(self, stream: StreamConfig) -> Connector:
         if stream.whep is not None:
@@ -278,17 +270,18 @@ class StreamFactory:
         )
         ice = ice_settings(webrtc)
         return WhepConnector(
-            stream_id, settings, ice, self.http, self.clock, self.stats
+            stream_id,
+            settings,
+            ice,
+            self.http,
+            self.clock,
+            self.stats,
+            self.intake.peers,
         )
 
     def _file(self, stream_id: str, file: FileConfig) -> Connector:
-        return FileConnector(
-            stream_id,
-            file.path,
-            loop=file.loop,
-            realtime=file.realtime,
-            clock=self.clock,
-            stats=self.stats,
+        return self.intake.file(
+            stream_id, FileInput(file.path, file.loop, file.realtime)
         )
 
 

@@ -22,12 +22,13 @@ from sidecar.ingest.supervisor import (
 from sidecar.log import get_logger
 from sidecar.pipeline import Pipeline, Watch
 from sidecar.sample.budget import Budget
-from sidecar.sample.sampler import Sampler
+from sidecar.sample.stream_sampler import StreamSampler
 from sidecar.stats import Stats
 
 log = get_logger(__name__)
 
 TICK_S: Final = 0.5
+_NOT_SEEN: Final = (StreamState.UNSUPPORTED, StreamState.WAITING)
 _REFUSED_SHOWN_S: Final = 600.0
 _REFUSED_LIMIT: Final = 256
 
@@ -90,7 +91,7 @@ class Streams:
         )
         return watch
 
-    def _begin(self, stream: Stream, sampler: Sampler) -> Watch:
+    def _begin(self, stream: Stream, sampler: StreamSampler) -> Watch:
         watch = self._pipeline.begin(stream, sampler, self.policy_of(stream))
         former = self.gone.before(stream.id, self._clock.monotonic())
         if former is not None:
@@ -114,7 +115,11 @@ class Streams:
             spec.connector,
             lambda source: self._pipeline.watch(watch, source),
             lambda status: self._pipeline.report_status(watch, status),
-            replace(self._settings, reconnect=spec.reconnect),
+            replace(
+                self._settings,
+                reconnect=spec.reconnect,
+                repeatable=spec.origin is not Origin.WHIP,
+            ),
             Surroundings(self._clock, self._stats),
         )
         try:
@@ -124,9 +129,9 @@ class Streams:
             self._ended(watch, spec)
 
     def _ended(self, watch: Watch, spec: StreamSpec) -> None:
-        """An unsupported input stays listed: it is not seen, and says why."""
+        """Who is not seen but may be live stays listed, and says why."""
         stream_id = watch.stream.id
-        if watch.status.state is not StreamState.UNSUPPORTED:
+        if watch.status.state not in _NOT_SEEN:
             self._forget(stream_id)
         elif spec.origin is Origin.WHIP:
             self._turned_away(stream_id)
@@ -202,7 +207,11 @@ class Streams:
             self.add(spec)
 
     def show_refused(
-        self, stream: Stream, sampler: Sampler, reason: UnknownReason, message: str
+        self,
+        stream: Stream,
+        sampler: StreamSampler,
+        reason: UnknownReason,
+        message: str,
     ) -> None:
         """Lists a publisher that was turned away: its stream is live, and not seen."""
         if stream.id in self._tasks or stream.id in self._exchanges:

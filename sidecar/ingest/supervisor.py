@@ -12,6 +12,7 @@ from sidecar.errors import (
     StreamError,
     StreamUnsupported,
     UnsupportedReason,
+    WorkerLost,
 )
 from sidecar.ingest.backoff import Backoff
 from sidecar.ingest.source import AccessUnitSource, Connector
@@ -54,6 +55,8 @@ class SupervisorSettings:
     Attributes:
         backoff: How long to wait between attempts.
         reconnect: Whether the source can come back; if not, the first end is the end.
+        repeatable: Whether `connect` works more than once, so that a stream whose
+            worker is lost can be connected again.
         stable_s: A connection that lasted this long makes the next back-off start anew.
         unsupported_retry_s: How long until an unsupported stream is looked at again:
             its publisher may come back with a codec that can be decoded.
@@ -61,6 +64,7 @@ class SupervisorSettings:
 
     backoff: Backoff = field(default_factory=Backoff)
     reconnect: bool = True
+    repeatable: bool = True
     stable_s: float = 10.0
     unsupported_retry_s: float = 60.0
 
@@ -110,10 +114,14 @@ class Supervisor:
         """Returns when the stream ended for good; lets all but StreamError through."""
         while True:
             error = await self._once()
-            if not self._settings.reconnect:
+            if not self._connects_again(error):
                 self._say_last(error)
                 return
             await self._world.sleep(self._say_waiting(error))
+
+    def _connects_again(self, error: StreamError | None) -> bool:
+        lost = isinstance(error, WorkerLost) and self._settings.repeatable
+        return self._settings.reconnect or lost
 
     async def _once(self) -> StreamError | None:
         """One attempt from connecting to the end; its error, or None at an end."""
@@ -134,6 +142,10 @@ class Supervisor:
             unknown = _UNKNOWN[error.reason]
             self._tell(StreamState.UNSUPPORTED, message=message, unknown=unknown)
             return
+        if isinstance(error, WorkerLost):
+            unknown = UnknownReason.WORKER_LOST
+            self._tell(StreamState.WAITING, message=message, unknown=unknown)
+            return
         unreached = UnknownReason.UNREACHABLE if error else None
         self._tell(StreamState.ENDED, message=message, unknown=unreached)
 
@@ -145,6 +157,8 @@ class Supervisor:
         state, self._unknown = StreamState.WAITING, UnknownReason.UNREACHABLE
         if isinstance(error, StreamUnsupported):
             state, self._unknown = StreamState.UNSUPPORTED, _UNKNOWN[error.reason]
+        if isinstance(error, WorkerLost):
+            self._unknown = UnknownReason.WORKER_LOST
         delay = self._delay(error)
         self._attempt += 1
         message = error.message if error else "the stream ended"

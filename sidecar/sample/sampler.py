@@ -42,7 +42,7 @@ class Sampler:
         stats: Stats,
         uniform: Callable[[], float],
     ) -> None:
-        self.settings = settings
+        self._settings = settings
         self.clock = clock
         self._subject = Subject(
             stream_id,
@@ -56,6 +56,11 @@ class Sampler:
         )
         self._risk = Risk(settings.cadence.burst_trigger)
         self._look: Look | None = None
+
+    @property
+    def settings(self) -> SamplerSettings:
+        """How the stream is sampled."""
+        return self._settings
 
     @property
     def decodes_all(self) -> bool:
@@ -122,6 +127,9 @@ class Sampler:
         finally:
             look.end()
             self._look = None
+
+    def close(self) -> None:
+        """Nothing outlives `samples`."""
 
     def _replan(self) -> None:
         if self._look is not None:

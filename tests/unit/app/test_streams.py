@@ -37,6 +37,7 @@ from sidecar.errors import (
     StreamUnavailable,
     StreamUnsupported,
     UnsupportedReason,
+    WorkerLost,
 )
 from sidecar.ingest.source import AccessUnitSource
 from sidecar.ingest.supervisor import SupervisorSettings
@@ -250,6 +251,23 @@ async def test_a_turned_away_publisher_may_come_back() -> None:
         watch = h.streams.get("s")
         assert watch is not None
         assert watch.status.state is StreamState.LIVE
+
+
+async def test_a_publisher_whose_worker_is_lost_is_shown_until_it_returns() -> None:
+    """It may well be live: UNKNOWN(worker_lost), until its next session."""
+    async with house() as h:
+        lost = h.spec(Door(WorkerLost("s", "w1 is gone")))
+        h.streams.add(replace(lost, origin=Origin.WHIP))
+        await asyncio.wait(h.tasks)
+        watch = h.streams.get("s")
+        assert watch is not None
+        assert watch.verdict.reason is UnknownReason.WORKER_LOST
+        door = Door()
+        h.streams.add(h.spec(door))
+        await door.entered.wait()
+        back = h.streams.get("s")
+        assert back is not None
+        assert back.status.state is StreamState.LIVE
 
 
 async def test_an_exchange_replaces_a_stream_in_order() -> None:

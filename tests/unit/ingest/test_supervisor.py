@@ -14,6 +14,7 @@ from sidecar.errors import (
     StreamUnavailable,
     StreamUnsupported,
     UnsupportedReason,
+    WorkerLost,
 )
 from sidecar.ingest.backoff import Backoff
 from sidecar.ingest.source import AccessUnitSource
@@ -193,6 +194,34 @@ async def test_break_of_a_source_that_cannot_come_back() -> None:
     assert (await script.play(_ONCE))[-1] is StreamState.ENDED
     assert script.told[-1].unknown is UnknownReason.UNREACHABLE
     assert script.told[-1].message == "no packets for 10 s"
+
+
+@pytest.mark.parametrize("settings", [_SETTINGS, _ONCE])
+async def test_a_lost_worker_is_another_reason_and_no_end(
+    settings: SupervisorSettings,
+) -> None:
+    """UNKNOWN(worker_lost) until it is on air again; even a file is taken over."""
+    script = _Script((1.0, WorkerLost("cam", "w1 is gone")), (1.0, None))
+    states = await script.play(settings)
+    lost, again = script.told[2:4]
+    assert states[2:5] == [
+        StreamState.WAITING,
+        StreamState.CONNECTING,
+        StreamState.LIVE,
+    ]
+    assert (lost.unknown, lost.message) == (UnknownReason.WORKER_LOST, "w1 is gone")
+    assert again.unknown is UnknownReason.WORKER_LOST
+    assert script.sleeps[0] == 0.5
+
+
+async def test_a_publisher_whose_worker_is_lost_has_to_come_again() -> None:
+    """A session works once: it is over, unseen and perhaps still live."""
+    script = _Script((1.0, WorkerLost("cam", "w1 is gone")))
+    states = await script.play(replace(_ONCE, repeatable=False))
+    assert states[-1] is StreamState.WAITING
+    assert script.told[-1].unknown is UnknownReason.WORKER_LOST
+    assert script.told[-1].retry_at is None
+    assert script.sleeps == []
 
 
 async def test_bugs_are_not_caught() -> None:
