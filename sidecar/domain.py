@@ -6,7 +6,7 @@ published messages. Pictures are `uint8` arrays of shape `(height, width, 3)`, R
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -161,6 +161,9 @@ class PictureFormat:
     resize: str = "bilinear"
 
 
+NO_OTHERS: Mapping[PictureFormat, Picture] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """The frame chosen for the model.
@@ -172,6 +175,8 @@ class Sample:
         decoded_at: When `picture` was ready, monotonic seconds.
         receive_s: First packet to whole access unit.
         decode_s: Whole access unit to array.
+        fmt: What `picture` is in; None: in whatever the only model wants.
+        others: The same frame as further models want to see it.
     """
 
     stream_id: str
@@ -180,6 +185,17 @@ class Sample:
     decoded_at: float
     receive_s: float = 0.0
     decode_s: float = 0.0
+    fmt: PictureFormat | None = None
+    others: Mapping[PictureFormat, Picture] = field(default_factory=lambda: NO_OTHERS)
+
+    def seen_as(self, fmt: PictureFormat) -> "Sample | None":
+        """The sample with its picture in `fmt`; None if it was not scaled to that."""
+        if self.fmt is None or self.fmt == fmt:
+            return self
+        picture = self.others.get(fmt)
+        if picture is None:
+            return None
+        return replace(self, picture=picture, fmt=fmt, others=NO_OTHERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,22 +208,30 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class LabelScore:
-    """A score of 0…1 and the model label (or `A+B`) that gave it. Not a confidence."""
+    """A score of 0…1 and the model label (or `A+B`) that gave it. Not a confidence.
+
+    Attributes:
+        model: Whose label it is; None: of the only model, `Scores.model`.
+    """
 
     score: float
     label: str
+    model: ModelRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What the model said of one sample.
+    """What the models said of one sample.
 
     Attributes:
         stream_id: Whose.
-        by_category: Every category the model's manifest maps a label to, `safe` too.
-        model: Who said it.
+        by_category: Every category a model's manifest maps a label to, `safe` too.
+        model: Who said it; of several models the first.
         captured_at: The sample's, monotonic seconds.
         receive_s: Leg, seconds; likewise `decode_s`, `queue_s`, `inference_s`.
+        others: The further models that looked at it.
+        unchanged_since: Set if the picture was not classified again: the capture
+            instant of the equal one that was, monotonic seconds.
     """
 
     stream_id: str
@@ -218,6 +242,18 @@ class Scores:
     decode_s: float = 0.0
     queue_s: float = 0.0
     inference_s: float = 0.0
+    others: tuple[ModelRef, ...] = ()
+    unchanged_since: float | None = None
+
+    @property
+    def models(self) -> tuple[ModelRef, ...]:
+        """All who looked at it."""
+        return (self.model, *self.others)
+
+    def model_of(self, category: Category) -> ModelRef:
+        """Who gave the score of `category`."""
+        label = self.by_category.get(category)
+        return (label and label.model) or self.model
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,10 +277,17 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One sample that spoke for an action: numbers, never pictures."""
+    """One sample that spoke for an action: numbers, never pictures.
+
+    Attributes:
+        captured_at: When, monotonic seconds.
+        score: The category's.
+        unchanged_since: Set if the score was kept from an equal picture, of then.
+    """
 
     captured_at: float
     score: float
+    unchanged_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +322,7 @@ class Action:
         stream_id: To whom.
         reason: Why.
         policy: By which rule.
-        model: By whose scores; None if UNKNOWN led here, or a person.
+        model: Whose score decided; None if UNKNOWN led here, or a person.
         dry_run: Enforcers must not act on it.
         captured_at: Capture instant of the newest sample it rests on.
         decided_at: When the policy decided.

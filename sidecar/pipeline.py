@@ -31,6 +31,7 @@ from sidecar.domain import (
     Action,
     ActionKind,
     Category,
+    ModelRef,
     Sample,
     Scores,
     Stream,
@@ -264,8 +265,10 @@ class Pipeline:
         watch.state = step.state
         self._account(watch, self._clock.monotonic())
         if _differs(watch.verdict, step.verdict):
-            model = watch.scores.model if watch.scores else None
-            self._publisher.set_verdict(watch.stream, step.verdict, model=model)
+            model, models = _models_of(watch.scores, step.verdict)
+            self._publisher.set_verdict(
+                watch.stream, step.verdict, model=model, models=models
+            )
             _log_verdict(watch.stream, step.verdict)
         watch.verdict = step.verdict
         for action in step.actions:
@@ -326,6 +329,17 @@ def _never(_stream_id: str) -> bool:
 
 def _dry(action: Action) -> Action:
     return replace(action, dry_run=True, require_enforced=False)
+
+
+def _models_of(
+    scores: Scores | None, verdict: Verdict
+) -> tuple[ModelRef | None, tuple[ModelRef, ...]]:
+    """Whose score the verdict rests on (of several models), and all who looked."""
+    if scores is None:
+        return None, ()
+    if not verdict.categories:
+        return scores.model, scores.models
+    return scores.model_of(verdict.categories[0]), scores.models
 
 
 def _differs(old: Verdict, new: Verdict) -> bool:

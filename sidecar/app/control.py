@@ -17,7 +17,7 @@ from sidecar.decide.order import by_person
 from sidecar.decide.policy import initial
 from sidecar.decide.policyset import Policy
 from sidecar.decide.rules import Rule
-from sidecar.domain import Action, Stream
+from sidecar.domain import Action, Scores, Stream
 from sidecar.pipeline import Pipeline, Watch
 from sidecar.publish.mqtt import MqttPublisher
 from sidecar.web.ports import PutOutcome
@@ -204,6 +204,7 @@ class AppControl:
             interval_s=watch.sampler.interval_s,
             samples=watch.samples,
             scores=dict(scores_view(watch.scores)),
+            unchanged_for_s=_unchanged_for_s(watch.scores),
         )
 
     def _reversal(self, stream: Stream) -> Action:
@@ -211,6 +212,12 @@ class AppControl:
         policy = self.streams.policy_of(stream)
         now = self.clock.monotonic()
         return by_person(policy, stream.id, initial(policy, now).verdict, now)
+
+
+def _unchanged_for_s(scores: Scores | None) -> float | None:
+    if scores is None or scores.unchanged_since is None:
+        return None
+    return round(max(0.0, scores.captured_at - scores.unchanged_since), 3)
 
 
 def _required(folder: Path | None, key: str) -> Path:

@@ -34,7 +34,7 @@ def by_scores(
             within_s=rule.within_s,
         ),
         policy=PolicyRef(policy.name, policy.hash, rule.name),
-        model=scores.model,
+        model=scores.model_of(rule.category),
         dry_run=policy.dry_run,
         captured_at=scores.captured_at,
         decided_at=now,

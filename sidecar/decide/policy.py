@@ -149,7 +149,7 @@ def _looked(rule: Rule, window: Window, scores: Scores, seen_at: float) -> Windo
     label = scores.by_category.get(rule.category)
     if label is None:
         return window
-    return look(rule, window, Evidence(seen_at, label.score))
+    return look(rule, window, Evidence(seen_at, label.score, scores.unchanged_since))
 
 
 def _settle(

@@ -112,7 +112,9 @@ class Writer:
             model=model_part_or_none(action.model),
             evidence=tuple(
                 wire.EvidencePart(
-                    captured_at=stamp(self.wall(e.captured_at)), score=share(e.score)
+                    captured_at=stamp(self.wall(e.captured_at)),
+                    score=share(e.score),
+                    unchanged_since=self._stamp_or_none(e.unchanged_since),
                 )
                 for e in action.evidence
             ),
@@ -142,6 +144,7 @@ class Writer:
         *,
         policy: PolicyRef | None = None,
         model: ModelRef | None = None,
+        models: tuple[ModelRef, ...] = (),
     ) -> Message:
         """The stream's present verdict as of `now`, retained."""
         seen = verdict.seen_at
@@ -156,6 +159,7 @@ class Writer:
             at=stamp(self.wall(now)),
             policy=None if policy is None else policy_part(policy),
             model=model_part_or_none(model),
+            models=tuple(model_part(one) for one in models),
             sidecar=self._sidecar(),
         )
         topic = self.topics.verdict(stream_id)
@@ -192,16 +196,23 @@ class Writer:
             captured_at=stamp(self.wall(scores.captured_at)),
             categories={
                 category: wire.LabelScorePart(
-                    score=share(one.score), label=one.label[:TEXT_MAX]
+                    score=share(one.score),
+                    label=one.label[:TEXT_MAX],
+                    model=model_part(scores.model_of(category)),
                 )
                 for category, one in scores.by_category.items()
             },
             model=model_part(scores.model),
+            models=tuple(model_part(one) for one in scores.models),
+            unchanged_since=self._stamp_or_none(scores.unchanged_since),
             timings_ms=timings_part(scores, None),
             sidecar=self._sidecar(),
         )
         topic = self.topics.scores(scores.stream_id)
         return Message(Kind.SCORES, topic, _json(payload), qos=0, retain=False)
+
+    def _stamp_or_none(self, instant: float | None) -> str | None:
+        return None if instant is None else stamp(self.wall(instant))
 
     def _sidecar(self) -> wire.SidecarPart:
         return wire.SidecarPart(id=self.identity.id, version=self.identity.version)

@@ -152,6 +152,7 @@ class MqttPublisher:
         *,
         policy: PolicyRef | None = None,
         model: ModelRef | None = None,
+        models: tuple[ModelRef, ...] = (),
     ) -> None:
         """The stream's verdict from now on, retained; None empties it: it has ended."""
         now = self._clock.monotonic()
@@ -159,7 +160,7 @@ class MqttPublisher:
             message = self._writer.no_verdict(stream.id)
         else:
             message = self._writer.verdict(
-                stream.id, verdict, now, policy=policy, model=model
+                stream.id, verdict, now, policy=policy, model=model, models=models
             )
         self._desk.retain(message)
 

@@ -66,6 +66,7 @@ class Publisher(Protocol):
         *,
         policy: PolicyRef | None = None,
         model: ModelRef | None = None,
+        models: tuple[ModelRef, ...] = (),
     ) -> None:
         """The stream's present verdict; None when the stream has ended."""
         ...

@@ -104,6 +104,10 @@ class EvidencePart(Out):
 
     captured_at: Stamp
     score: Share
+    unchanged_since: Annotated[
+        Stamp | None,
+        Field(description="if set: the score of an equal picture, captured then"),
+    ] = None
 
 
 class TimingsPart(Out):
@@ -157,6 +161,13 @@ class VerdictPayload(Out):
     at: Stamp
     policy: PolicyPart | None = None
     model: ModelPart | None = None
+    models: Annotated[
+        tuple[ModelPart, ...],
+        Field(
+            description="all models that look at the stream; `model` is the one"
+            " whose score decided, or the first"
+        ),
+    ] = ()
     sidecar: SidecarPart
 
 
@@ -173,14 +184,15 @@ class StatusPayload(Out):
 
 
 class LabelScorePart(Out):
-    """A score and the model label that gave it."""
+    """A score, and the label of the model that gave it."""
 
     score: Share
     label: Text
+    model: ModelPart | None = None
 
 
 class ScoresPayload(Out):
-    """Telemetry: what the model said of one sample."""
+    """Telemetry: what the models said of one sample."""
 
     schema_: Literal["moderation.scores/1"] = Field(
         default="moderation.scores/1", alias="schema"
@@ -189,6 +201,11 @@ class ScoresPayload(Out):
     captured_at: Stamp
     categories: dict[Category, LabelScorePart]
     model: ModelPart
+    models: tuple[ModelPart, ...] = ()
+    unchanged_since: Annotated[
+        Stamp | None,
+        Field(description="if set: the scores of an equal picture, captured then"),
+    ] = None
     timings_ms: TimingsPart
     sidecar: SidecarPart
 

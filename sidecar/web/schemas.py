@@ -133,6 +133,8 @@ class ScoreView(BaseModel):
 
     score: float
     label: str
+    model: str | None = Field(default=None, description="Name of the model.")
+    model_hash: str | None = Field(default=None, description="sha256 of its file.")
 
 
 class StreamView(BaseModel):
@@ -159,6 +161,11 @@ class StreamView(BaseModel):
     )
     samples: int = 0
     scores: dict[str, ScoreView] = Field(default_factory=dict)
+    unchanged_for_s: float | None = Field(
+        default=None,
+        description="Set while the picture is not classified again because it equals "
+        "one that was, so long before it.",
+    )
 
 
 class StreamVerdictView(BaseModel):
@@ -282,7 +289,12 @@ def scores_view(scores: Scores | None) -> Mapping[str, ScoreView]:
         return {}
     ranked = sorted(scores.by_category.items(), key=lambda item: -item[1].score)
     return {
-        category.value: ScoreView(score=found.score, label=found.label)
+        category.value: ScoreView(
+            score=found.score,
+            label=found.label,
+            model=scores.model_of(category).name,
+            model_hash=scores.model_of(category).hash,
+        )
         for category, found in ranked
     }
 

@@ -73,6 +73,7 @@ class MemoryPublisher:
         *,
         policy: PolicyRef | None = None,
         model: ModelRef | None = None,
+        models: tuple[ModelRef, ...] = (),
     ) -> None:
         """Retained, or emptied."""
         if verdict is None:
@@ -80,7 +81,9 @@ class MemoryPublisher:
             return
         now = self.clock.monotonic()
         self._send(
-            self._writer.verdict(stream.id, verdict, now, policy=policy, model=model)
+            self._writer.verdict(
+                stream.id, verdict, now, policy=policy, model=model, models=models
+            )
         )
 
     def publish_scores(self, scores: Scores) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 from enum import StrEnum
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,11 @@ from sidecar.domain import (
     ActionKind,
     Category,
     Codec,
+    LabelScore,
+    ModelRef,
+    PictureFormat,
+    Sample,
+    Scores,
     SourceKind,
     Stream,
     StreamState,
@@ -105,3 +111,29 @@ def test_a_streams_default_labels_cannot_be_written() -> None:
     stream = Stream("a", SourceKind.WHEP)
     with pytest.raises(TypeError):
         stream.labels["a"] = "b"  # type: ignore[index]
+
+
+def test_a_sample_as_each_model_sees_it() -> None:
+    """Each format gets its picture; one it was not scaled to is None, not another's."""
+    wide, small = PictureFormat(16, 8), PictureFormat(8, 8)
+    first, other = np.zeros((8, 16, 3), np.uint8), np.ones((8, 8, 3), np.uint8)
+    sample = Sample("s", first, 1.0, 2.0, fmt=wide, others={small: other})
+    assert sample.seen_as(wide) is sample
+    seen = sample.seen_as(small)
+    assert seen is not None
+    assert seen.picture is other
+    assert (seen.fmt, dict(seen.others), seen.captured_at) == (small, {}, 1.0)
+    assert sample.seen_as(PictureFormat(8, 8, "area")) is None
+    only = Sample("s", first, 1.0, 2.0)
+    assert only.seen_as(small) is only
+
+
+def test_a_score_has_a_model() -> None:
+    """The one that gave it; without a word of its own, the only one."""
+    a, b = ModelRef("a", "sha256:a"), ModelRef("b", "sha256:b")
+    by = {Category.SAFE: LabelScore(1, "x"), Category.DRUGS: LabelScore(0, "y", b)}
+    scores = Scores("s", by, a, 0.0, others=(b,))
+    assert scores.models == (a, b)
+    given_by = [scores.model_of(c) for c in (Category.SAFE, Category.DRUGS)]
+    assert given_by == [a, b]
+    assert scores.model_of(Category.OTHER) == a

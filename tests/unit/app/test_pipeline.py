@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -67,6 +68,7 @@ class Recorder(MemoryPublisher):
     def __init__(self, clock: ManualClock) -> None:
         super().__init__(clock, scores=True)
         self.verdicts: list[Verdict | None] = []
+        self.models: list[tuple[ModelRef | None, tuple[ModelRef, ...]]] = []
         self.heard: list[Scores] = []
         self.meanwhile: Callable[[], None] | None = None
 
@@ -88,10 +90,12 @@ class Recorder(MemoryPublisher):
         *,
         policy: PolicyRef | None = None,
         model: ModelRef | None = None,
+        models: tuple[ModelRef, ...] = (),
     ) -> None:
         """Keeps it."""
-        super().set_verdict(stream, verdict, policy=policy, model=model)
+        super().set_verdict(stream, verdict, policy=policy, model=model, models=models)
         self.verdicts.append(verdict)
+        self.models.append((model, models))
 
     def publish_scores(self, scores: Scores) -> None:
         """Keeps them."""
@@ -107,6 +111,7 @@ class ScriptedClassifier:
         self._script = script
         self.hold: asyncio.Event | None = None
         self.asked = asyncio.Event()
+        self.other: ModelRef | None = None  # a second model, which says what is bad
 
     async def classify(self, sample: Sample) -> Scores:
         """One step of the script, a second later."""
@@ -119,9 +124,12 @@ class ScriptedClassifier:
             raise step
         by = {
             Category.SAFE: LabelScore(1 - step, "ok"),
-            Category.DRUGS: LabelScore(step, "bad"),
+            Category.DRUGS: LabelScore(step, "bad", self.other),
         }
-        return Scores(sample.stream_id, MappingProxyType(by), MODEL, sample.captured_at)
+        scores = Scores(
+            sample.stream_id, MappingProxyType(by), MODEL, sample.captured_at
+        )
+        return replace(scores, others=(self.other,)) if self.other else scores
 
 
 class EndlessSampler(Sampler):
@@ -432,3 +440,13 @@ def test_risk_is_the_highest_score_that_is_not_safe() -> None:
     }
     assert risk_of(Scores("s", by, MODEL, 0.0)) == 0.3
     assert risk_of(Scores("s", {}, MODEL, 0.0)) == 0.0
+
+
+async def test_a_verdict_names_the_model_that_decided() -> None:
+    """Of several models the one whose score was the hit, and all who looked."""
+    bench = Bench(0.0, 0.9)
+    other = ModelRef("other", "sha256:1")
+    bench.classifier.other = other
+    await bench.run()
+    both = (MODEL, other)
+    assert bench.publisher.models == [(None, ()), (MODEL, both), (other, both)]

@@ -7,8 +7,11 @@ import pytest
 
 from sidecar.decide.policy import comeback, observe
 from sidecar.domain import (
+    Action,
     ActionKind,
     Evidence,
+    LabelScore,
+    ModelRef,
     UnknownReason,
     VerdictState,
 )
@@ -73,6 +76,31 @@ def test_an_action_says_why() -> None:
     assert action.scores == scores(4.0, 0.95)
     assert (action.expires_s, action.require_enforced) == (99.0, False)
     assert action.dry_run
+
+
+def test_of_several_models_the_deciding_one_is_named() -> None:
+    """An action's model is the one whose score was the hit."""
+    other = ModelRef("other", "sha256:1")
+    run = Run(POLICY)
+    by = {X: LabelScore(0.9, "x", other)}
+    seen = replace(scores(1.0, 0.9), by_category=by)
+    (action,) = observe(POLICY, "s", run.state, seen, 1.1).actions
+    assert action.model == other
+
+
+def test_a_kept_score_is_a_hit_like_any_other() -> None:
+    """A still picture of a card is taken down; the evidence says which were kept."""
+    run = Run(replace(POLICY, rules=(TAKEDOWN,)))
+    run.saw(1.0, 0.9)
+    state = run.state
+    actions: list[Action] = []
+    for at in (2.0, 3.0):
+        kept = replace(scores(at, 0.9), unchanged_since=1.0)
+        step = observe(run.policy, "s", state, kept, at + 0.1)
+        state, actions = step.state, [*actions, *step.actions]
+    (action,) = actions
+    assert action.kind is ActionKind.TAKEDOWN
+    assert [e.unchanged_since for e in action.evidence] == [None, 1.0, 1.0]
 
 
 def test_evidence_is_bounded() -> None:

@@ -64,7 +64,12 @@ scores = st.builds(
     stream_id=ids,
     by_category=st.dictionaries(
         st.sampled_from(Category),
-        st.builds(LabelScore, st.floats(-1, 2) | st.just(float("nan")), words),
+        st.builds(
+            LabelScore,
+            st.floats(-1, 2) | st.just(float("nan")),
+            words,
+            st.none() | models,
+        ),
     ).map(MappingProxyType),
     model=models,
     captured_at=instants,
@@ -72,6 +77,8 @@ scores = st.builds(
     decode_s=legs,
     queue_s=legs,
     inference_s=legs,
+    others=st.lists(models, max_size=2).map(tuple),
+    unchanged_since=st.none() | instants,
 )
 actions = st.builds(
     Action,
@@ -83,7 +90,9 @@ actions = st.builds(
     dry_run=st.booleans(),
     captured_at=instants,
     decided_at=instants,
-    evidence=st.lists(st.builds(Evidence, instants, shares), max_size=5).map(tuple),
+    evidence=st.lists(
+        st.builds(Evidence, instants, shares, st.none() | instants), max_size=5
+    ).map(tuple),
     scores=st.none() | scores,
     expires_s=st.floats(0, 1e6),
     require_enforced=st.booleans(),

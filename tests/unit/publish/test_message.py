@@ -12,6 +12,7 @@ from sidecar.clock import ManualClock
 from sidecar.domain import (
     Action,
     Category,
+    LabelScore,
     ModelRef,
     PolicyRef,
     Scores,
@@ -69,7 +70,13 @@ def test_action_says_everything_the_contract_lists() -> None:
             "rule": "explicit-takedown",
         },
         "model": {"name": "testcard", "hash": "sha256:" + "0" * 64},
-        "evidence": [{"captured_at": "2026-11-23T22:14:13.070Z", "score": 0.97}],
+        "evidence": [
+            {
+                "captured_at": "2026-11-23T22:14:13.070Z",
+                "score": 0.97,
+                "unchanged_since": None,
+            }
+        ],
         "evidence_ref": None,
         "captured_at": "2026-11-23T22:14:13.070Z",
         "decided_at": "2026-11-23T22:14:13.120Z",
@@ -118,7 +125,9 @@ def test_any_verdict_is_as_its_schema_says(
 ) -> None:
     """Retained, valid, and reads back the same, with and without model and policy."""
     bare = WRITER.verdict(stream_id, verdict, now)
-    full = WRITER.verdict(stream_id, verdict, now, policy=policy, model=model)
+    full = WRITER.verdict(
+        stream_id, verdict, now, policy=policy, model=model, models=(model, model)
+    )
     for message in (bare, full):
         assert message.retain
         assert validate(message.topic, message.payload)["state"] == verdict.state
@@ -151,6 +160,29 @@ def test_any_scores_are_as_their_schema_says(scores: Scores) -> None:
     value = validate(message.topic, message.payload)
     assert (message.qos, message.retain) == (0, False)
     assert set(value["categories"]) == set(scores.by_category)
+
+
+def test_a_kept_score_says_since_when() -> None:
+    """Scores that were kept from an equal picture carry that picture's instant."""
+    kept = Scores("a", {}, ModelRef("m", "sha256:0"), 10.0, unchanged_since=7.0)
+    value = json.loads(WRITER.scores(kept).payload)
+    assert value["unchanged_since"] == "2026-11-23T22:14:10.120Z"
+    assert value["captured_at"] == "2026-11-23T22:14:13.120Z"
+
+
+def test_each_score_names_its_model() -> None:
+    """Of several models: the one that gave it, and all that looked."""
+    first, second = ModelRef("a", "sha256:aa"), ModelRef("b", "sha256:bb")
+    by = {
+        Category.SAFE: LabelScore(0.5, "ok"),
+        Category.DRUGS: LabelScore(0.25, "x", second),
+    }
+    value = json.loads(
+        WRITER.scores(Scores("a", by, first, 1.0, others=(second,))).payload
+    )
+    assert value["categories"]["safe"]["model"]["name"] == "a"
+    assert value["categories"]["drugs"]["model"] == {"name": "b", "hash": "sha256:bb"}
+    assert [one["name"] for one in value["models"]] == ["a", "b"]
 
 
 def test_status_and_last_will() -> None:

@@ -376,7 +376,9 @@ def test_scores_view_ranks_and_may_be_empty() -> None:
         ModelRef("m", "sha256:0"),
         0.0,
     )
-    assert list(scores_view(scores)) == ["sexual.explicit", "safe"]
+    view = scores_view(scores)
+    assert list(view) == ["sexual.explicit", "safe"]
+    assert (view["safe"].model, view["safe"].model_hash) == ("m", "sha256:0")
     assert scores_view(None) == {}
 
 
