@@ -152,13 +152,21 @@ class PictureFormat:
     Attributes:
         width: Pixels.
         height: Pixels.
-        resize: Name of the swscale method, from the manifest: `area`, `bilinear`,
-            `fast_bilinear`, `bicubic`, `point`, `lanczos`. Aspect is squashed.
+        resize: Name of the method, from the manifest: swscale's `area`, `bilinear`,
+            `fast_bilinear`, `bicubic`, `point`, `lanczos`, or `bilinear_align_corners`.
+        fit: What becomes of the frame's aspect: `squash`, `crop` (its middle), or
+            `pad_end` and `pad_center` (bars at the right and bottom, or around it).
+        keep: Share of the scaled frame's (with `crop`: of its short) side that is kept,
+            from the middle. 1: all.
+        pad: Value of the bars, 0…255.
     """
 
     width: int
     height: int
     resize: str = "bilinear"
+    fit: str = "squash"
+    keep: float = 1.0
+    pad: int = 0
 
 
 NO_OTHERS: Mapping[PictureFormat, Picture] = MappingProxyType({})

@@ -48,6 +48,17 @@ class Card(BaseModel):
     )
 
 
+Resize = Literal[
+    "area",
+    "bilinear",
+    "fast_bilinear",
+    "bicubic",
+    "point",
+    "lanczos",
+    "bilinear_align_corners",
+]
+
+
 class Provenance(Card):
     """Where the file comes from; further keys are free notes."""
 
@@ -68,7 +79,10 @@ class ModelInput(Card):
     scale: Positive = 1.0
     mean: Mean = (0.0, 0.0, 0.0)
     std: Std = (1.0, 1.0, 1.0)
-    resize: Literal["area", "bilinear", "fast_bilinear", "bicubic", "point", "lanczos"]
+    resize: Resize
+    fit: Literal["squash", "crop", "pad_end", "pad_center"] = "squash"
+    keep: Annotated[float, Field(gt=0.25, le=1)] = 1.0
+    pad: Annotated[int, Field(ge=0, le=255)] = 0
 
     @property
     def plain(self) -> bool:
@@ -83,6 +97,13 @@ class ModelInput(Card):
                 "scale, mean and std belong to a float32 input; a uint8 net does its"
                 " own arithmetic, leave them out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _bars_or_cut(self) -> "ModelInput":
+        """What is padded is not cut off as well."""
+        if self.keep != 1.0 and self.fit.startswith("pad"):
+            raise ValueError(f"keep is for fit: squash or crop, not for {self.fit}")
         return self
 
 

@@ -65,7 +65,10 @@ class Manifest(Card):
     @property
     def format(self) -> PictureFormat:
         """What the sampler has to deliver."""
-        return PictureFormat(self.input.width, self.input.height, self.input.resize)
+        spec = self.input
+        return PictureFormat(
+            *(spec.width, spec.height, spec.resize, spec.fit, spec.keep, spec.pad)
+        )
 
     @property
     def ref(self) -> ModelRef:

@@ -14,27 +14,18 @@ import numpy as np
 from av.codec.context import Flags
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation, VideoReformatter
 
 from sidecar.domain import AccessUnit, Codec, Picture, PictureFormat
 from sidecar.errors import SidecarError
+from sidecar.sample.resize import AVERAGING, Resizer
 
 MAX_SIDE: Final = 8192
 MAX_PIXELS: Final = 7680 * 4320  # 8K; a decoder allocates what the stream claims
 _DECODERS: Final = {Codec.VP8: "vp8", Codec.H264: "h264"}
-_METHODS: Final = {
-    "area": Interpolation.AREA,
-    "bilinear": Interpolation.BILINEAR,
-    "fast_bilinear": Interpolation.FAST_BILINEAR,
-    "bicubic": Interpolation.BICUBIC,
-    "point": Interpolation.POINT,
-    "lanczos": Interpolation.LANCZOS,
-}
 # A lone keyframe shrunk to a quarter or less, averaged, hardly looks different without
 # deblocking (VP8 720p at 300 kbit/s to 128x128: mean 0.7, 1 % of values 10 of 255 off;
 # H.264: 0.2 and 3), at 90 % (H.264) and 55 % (VP8) of the cost.
 _LEAN: Final = 4.0
-_AVERAGING: Final = {"area", "bilinear", "bicubic", "lanczos"}
 _MAX_DELAY: Final = 32  # access units; H.264 holds back 16 pictures at the most
 
 # FFmpeg tells of every torn byte on stderr; the sampler counts them instead.
@@ -71,16 +62,13 @@ class Decoder:
         fmt: Size and scaling method of the pictures.
 
     Raises:
-        ValueError: `fmt.resize` is no known method.
+        ValueError: `fmt` names a method or a fit that is not known.
     """
 
     def __init__(self, codec: Codec, fmt: PictureFormat) -> None:
-        if fmt.resize not in _METHODS:
-            known = ", ".join(_METHODS)
-            raise ValueError(f"resize must be one of {known}; got {fmt.resize!r}")
         self._codec = codec
         self._fmt = fmt
-        self._reformatter = VideoReformatter()
+        self._resizer = Resizer(fmt)
         self._context: VideoCodecContext | None = None
         self._primed = False
         self._lean = False
@@ -143,7 +131,7 @@ class Decoder:
 
     def _glanced(self, frame: VideoFrame, fed: tuple[int, float, float]) -> Decoded:
         smallest = min(frame.width / self._fmt.width, frame.height / self._fmt.height)
-        self._lean = smallest >= _LEAN and self._fmt.resize in _AVERAGING
+        self._lean = smallest >= _LEAN and self._fmt.resize in AVERAGING
         return self._decoded(frame, fed)
 
     def close(self) -> None:
@@ -191,21 +179,13 @@ class Decoder:
         return self._context
 
     def _decoded(self, frame: VideoFrame, fed: tuple[int, float, float]) -> Decoded:
-        fmt = self._fmt
+        picture = np.empty((self._fmt.height, self._fmt.width, 3), np.uint8)
         try:
-            small = self._reformatter.reformat(
-                frame,
-                fmt.width,
-                fmt.height,
-                "rgb24",
-                interpolation=_METHODS[fmt.resize],
-                threads=1,
-            )
+            self._resizer.into(frame, picture)
         except (av.FFmpegError, ValueError) as exc:
             self._abandon()
             name = frame.format.name
             raise DecodeError(f"{self._codec}: cannot convert {name}") from exc
-        picture = np.ascontiguousarray(small.to_ndarray(), dtype=np.uint8)
         return Decoded(picture, fed[1], fed[2])
 
 

@@ -2,15 +2,17 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from sidecar.classify import model_file
+from sidecar.classify.card import ModelInput
 from sidecar.classify.labels import Combine
 from sidecar.classify.manifest import FILE_NAME, load
 from sidecar.domain import Category, ModelRef, PictureFormat
 from sidecar.errors import ManifestError
+from sidecar.sample.resize import FITS, METHODS
 from tests.fakes.onnx_models import CARD, card, write
 
 DATA = b"not looked into here"
@@ -44,6 +46,22 @@ def test_provenance_takes_notes(tmp_path: Path) -> None:
     assert kept.model_dump() == notes
     text = faults_of(tmp_path / "n", provenance={"source": "x", "deep": {"a": 1}})
     assert "provenance.deep: {'a': 1}: should be a text" in text
+
+
+def test_the_card_says_how_a_frame_becomes_a_picture(tmp_path: Path) -> None:
+    """Method, fit, share and bars reach the sampler as they stand."""
+    spec = {"resize": "bilinear_align_corners", "fit": "crop", "keep": 0.875}
+    shown = load(write(tmp_path / "a", DATA, card(input=spec))).format
+    assert shown == PictureFormat(8, 8, "bilinear_align_corners", "crop", 0.875)
+    padded = card(input={"fit": "pad_center", "pad": 114})
+    shown = load(write(tmp_path / "b", DATA, padded)).format
+    assert shown == PictureFormat(8, 8, "area", "pad_center", pad=114)
+
+
+def test_every_method_and_fit_of_the_sampler_can_be_named() -> None:
+    """The card's words and the resize's are the same words."""
+    assert get_args(ModelInput.model_fields["resize"].annotation) == METHODS
+    assert get_args(ModelInput.model_fields["fit"].annotation) == FITS
 
 
 def test_a_label_may_be_left_out_of_every_category(tmp_path: Path) -> None:
@@ -81,6 +99,9 @@ def test_how_labels_combine(tmp_path: Path) -> None:
         ({"input": {"scale": float("nan")}}, "input.scale: nan: should be"),
         ({"input": {"dtype": "uint8"}}, "scale, mean and std belong to a float32"),
         ({"input": {"resize": "best"}}, "input.resize: 'best': should be 'area', "),
+        ({"input": {"fit": "tile"}}, "input.fit: 'tile': should be 'squash', "),
+        ({"input": {"fit": "pad_end", "keep": 0.9}}, "keep is for fit: squash or crop"),
+        ({"input": {"keep": 0.1}}, "input.keep: 0.1: should be greater"),
         ({"output": {"activation": "relu"}}, "output.activation: 'relu'"),
         ({"labels": []}, "labels: []: at least one label needs a category other"),
         ({"labels": "red"}, "labels: 'red': should be a valid tuple"),

@@ -76,7 +76,7 @@ def test_half_a_picture_is_an_error() -> None:
 
 def test_a_picture_that_cannot_be_converted_is_an_error() -> None:
     """Whatever the scaler does not take ends the run, not the process."""
-    decoder = Decoder(Codec.VP8, PictureFormat(100_000, 100_000))
+    decoder = Decoder(Codec.VP8, PictureFormat(3_000_000, 8))
     with pytest.raises(DecodeError, match="convert"):
         decoder.decode(CLIPS[Codec.VP8][0])
     assert not decoder.primed
