@@ -13,6 +13,7 @@ from typing import Annotated, Final
 import typer
 
 from sidecar import __version__
+from sidecar.audit.commands import audit
 from sidecar.bench.commands import bench
 from sidecar.domain import Category
 from sidecar.errors import ConfigError, SidecarError
@@ -33,6 +34,7 @@ cli = typer.Typer(
 )
 cli.add_typer(models, name="models")
 cli.add_typer(bench, name="bench")
+cli.add_typer(audit, name="audit")
 
 ConfigPath = Annotated[Path, typer.Argument(help="A YAML configuration file.")]
 

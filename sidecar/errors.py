@@ -128,5 +128,9 @@ class OutboxFull(PublishError):
     """The outbox has reached its limit; readiness turns red."""
 
 
+class AuditFailed(SidecarError):
+    """The audit log cannot be written; what has to stand in it is not done."""
+
+
 class RecordingError(SidecarError):
     """Replay input is broken, at a line that is named."""

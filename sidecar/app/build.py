@@ -13,6 +13,7 @@ import httpx
 
 from sidecar import __version__
 from sidecar.app.control import AppControl
+from sidecar.app.front import open_front
 from sidecar.app.heartbeat import Heartbeat
 from sidecar.app.inbox import Inbox
 from sidecar.app.intake import InProcess
@@ -46,7 +47,6 @@ from sidecar.publish.mqtt import MqttPublisher
 from sidecar.publish.owed import Owed
 from sidecar.publish.settings import OutboxSettings
 from sidecar.stats import Stats
-from sidecar.web.control import control_app
 from sidecar.web.health import Health
 from sidecar.web.server import HttpServer
 from sidecar.web.whip_routes import whip_app
@@ -126,7 +126,7 @@ async def build(
     health = Health()
     health.watch("engine", lambda: engine.alive)
     control = AppControl(streams, pipeline, publisher, factory, clock)
-    control_server = _control_server(control, health, stack)
+    control_server = await open_front(control, health, stack)
     reloader = None
     if path is not None:
         wanted = reload or asyncio.Event()
@@ -171,20 +171,6 @@ def _publisher(factory: StreamFactory, inbox: Inbox) -> MqttPublisher:
         factory.stats,
         inbox.take,
     )
-
-
-def _control_server(
-    control: AppControl, health: Health, stack: AsyncExitStack
-) -> HttpServer:
-    """The control API's listener, bound."""
-    section, stats = control.factory.config.control, control.factory.stats
-    token = section.token.get_secret_value() if section.token else None
-    server = HttpServer(
-        control_app(control, health, stats, token), server_settings("control", section)
-    )
-    server.bind()
-    stack.callback(server.close)
-    return server
 
 
 def _add_whip(app: App, stack: AsyncExitStack) -> None:

@@ -8,9 +8,11 @@ from starlette.middleware import Middleware
 
 from sidecar import __version__
 from sidecar.stats import Stats
-from sidecar.web.auth import Guard
+from sidecar.web.auth import Access, Guard
+from sidecar.web.deeds import Deeds, NoDeeds, Witness
 from sidecar.web.health import Health
 from sidecar.web.limits import RequestLimits
+from sidecar.web.login_routes import LoginRoutes
 from sidecar.web.metrics import ProbeRoutes
 from sidecar.web.ports import Control
 from sidecar.web.problems import HANDLERS, ProblemView
@@ -23,7 +25,11 @@ _DESCRIPTION: Final = (
 
 
 def control_app(
-    control: Control, health: Health, stats: Stats, token: str | None
+    control: Control,
+    health: Health,
+    stats: Stats,
+    access: Access,
+    deeds: Deeds | None = None,
 ) -> FastAPI:
     """The application.
 
@@ -31,9 +37,11 @@ def control_app(
         control: The streams, the outbox and the policies.
         health: What `/livez` and `/readyz` answer from.
         stats: What `/metrics` renders.
-        token: Demanded on everything but `/livez` and `/readyz`; None only on loopback
-            (`require_token_beyond_loopback`).
+        access: Whose token is demanded on everything but the open paths; nobody's only
+            on loopback (`require_token_beyond_loopback`).
+        deeds: The audit log; None keeps none.
     """
+    deeds = deeds or NoDeeds()
     app = _App(
         title="Livestream moderation sidecar",
         version=__version__,
@@ -42,13 +50,15 @@ def control_app(
         redoc_url=None,
         exception_handlers=HANDLERS,
         middleware=[
-            Middleware(Guard, token=token, stats=stats),
+            Middleware(Guard, access=access, stats=stats),
+            Middleware(Witness, deeds=deeds),
             Middleware(RequestLimits, stats=stats),
         ],
         redirect_slashes=False,
     )
     bearer = Security(HTTPBearer(auto_error=False, description="If one is configured."))
     app.include_router(StreamRoutes(control).router(), dependencies=[bearer])
+    app.include_router(LoginRoutes(access, deeds).router())
     app.include_router(ProbeRoutes(health, stats).router())
     return app
 

@@ -28,6 +28,8 @@ class RequestLimits:
         max_body: Bytes; a larger body is answered 413 and the connection closed.
         timeout_s: For body, handler and a slow reader together; then 408 or, once the
             answer has begun, the connection is cut.
+        endless: Paths whose answers have no end, and mind slow readers themselves:
+            there it is for the body alone.
     """
 
     def __init__(
@@ -36,11 +38,13 @@ class RequestLimits:
         stats: Stats,
         max_body: int = 65_536,
         timeout_s: float = 30.0,
+        endless: frozenset[str] = frozenset(),
     ) -> None:
         self._app = app
         self._stats = stats
         self._max_body = max_body
         self._timeout_s = timeout_s
+        self._endless = endless
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers through the app, or with 408 or 413."""
@@ -58,6 +62,8 @@ class RequestLimits:
         try:
             async with deadline:
                 body = await self._body(scope, receive)
+                if scope.get("path") in self._endless:
+                    deadline.reschedule(None)
                 await self._app(scope, _replay(body, receive), noting_send)
         except _Gone:
             return

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sidecar.errors import PublishError, SidecarError
+from sidecar.errors import AuditFailed, PublishError, SidecarError
 
 _Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
@@ -115,6 +115,15 @@ async def _on_publish_error(_request: Request, exc: Exception) -> Response:
     )
 
 
+async def _on_audit_failed(_request: Request, exc: Exception) -> Response:
+    return ProblemResponse(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "audit_failing",
+        f"nothing was done, for it could not be noted: {exc}",
+        headers=_RETRY,
+    )
+
+
 async def _on_http_error(_request: Request, exc: Exception) -> Response:
     status = exc.status_code if isinstance(exc, HTTPException) else 500
     headers = exc.headers if isinstance(exc, HTTPException) else None
@@ -157,6 +166,7 @@ _RETRY: Final = {"Retry-After": "5"}
 HANDLERS: Final[dict[int | type[Exception], _Handler]] = {
     ControlError: _on_control_error,
     PublishError: _on_publish_error,
+    AuditFailed: _on_audit_failed,
     HTTPException: _on_http_error,
     RequestValidationError: _on_invalid,
 }

@@ -26,12 +26,15 @@ StreamId = Annotated[
 _MEANING: Final = {
     400: "The body could not be read.",
     401: "No token, or a wrong one.",
-    403: "Without a token: a foreign Host or Origin.",
+    403: "An observer's token, a foreign Host or Origin, or not from the page.",
     404: "There is no such stream.",
     408: "The request took too long.",
     409: "The stream belongs to the configuration or a publisher; nothing to reverse.",
     413: "The body is too large.",
+    412: "Somebody else was quicker; look again at what is in force.",
     422: "The id or the body is not acceptable; `faults` says where.",
+    428: "If-Match is missing: which version is to be changed?",
+    429: "Too often; wait.",
     503: "Too many streams, or the outbox cannot take the action.",
 }
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sidecar.errors import ConfigError
 from sidecar.stats import Stats
-from sidecar.web.auth import Guard, is_loopback, require_token_beyond_loopback
+from sidecar.web.auth import Access, Guard, is_loopback, require_token_beyond_loopback
 from sidecar.web.control import control_app
 from sidecar.web.health import Health
 from tests.fakes.control import FakeControl
@@ -22,7 +22,7 @@ async def _get(
     base: str = "http://127.0.0.1:8080",
 ) -> tuple[httpx.Response, Stats]:
     stats = Stats()
-    app = control_app(FakeControl(), Health(), stats, token)
+    app = control_app(FakeControl(), Health(), stats, Access.by(token))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url=base) as client:
         return await client.get(path, headers=headers or []), stats
@@ -147,7 +147,7 @@ async def test_other_protocols_are_not_served() -> None:
     async def never(*_: object) -> None:
         raise AssertionError("reached")
 
-    await Guard(never, None, Stats())({"type": "websocket"}, never, never)  # type: ignore[arg-type]
+    await Guard(never, Access.by(None), Stats())({"type": "websocket"}, never, never)  # type: ignore[arg-type]
 
 
 @given(st.text(max_size=40))

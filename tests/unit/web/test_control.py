@@ -21,6 +21,7 @@ from sidecar.domain import (
     VerdictState,
 )
 from sidecar.stats import Stats
+from sidecar.web.auth import Access
 from sidecar.web.control import control_app
 from sidecar.web.health import Health
 from sidecar.web.schemas import SourceView, scores_view, verdict_view
@@ -36,7 +37,7 @@ DOCUMENTED = {
 
 
 def _client(control: FakeControl) -> httpx.AsyncClient:
-    app = control_app(control, Health(), Stats(), token=None)
+    app = control_app(control, Health(), Stats(), Access.by(None))
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://127.0.0.1"
     )

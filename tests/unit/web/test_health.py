@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.stats import Stats
+from sidecar.web.auth import Access
 from sidecar.web.control import control_app
 from sidecar.web.health import Fault, Health
 from tests.fakes.control import FakeControl
@@ -14,7 +15,7 @@ TOKEN = "0123456789abcdef0123"  # noqa: S105 of the tests
 
 
 async def _get(health: Health, path: str, token: str | None = None) -> httpx.Response:
-    app = control_app(FakeControl(), health, Stats(), TOKEN)
+    app = control_app(FakeControl(), health, Stats(), Access.by(TOKEN))
     transport = httpx.ASGITransport(app)
     headers = {"authorization": f"Bearer {token}"} if token else {}
     async with httpx.AsyncClient(

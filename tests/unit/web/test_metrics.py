@@ -5,6 +5,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from sidecar.stats import Stats
+from sidecar.web.auth import Access
 from sidecar.web.control import control_app
 from sidecar.web.health import Health
 from tests.fakes.control import FakeControl
@@ -15,7 +16,7 @@ async def test_metrics_are_what_prometheus_reads() -> None:
     """The exposition parses, has its content type, and shows what was counted."""
     stats = Stats()
     stats.lost.labels("ingest", "buffer_overflow").inc(3)
-    app = control_app(FakeControl(), Health(), stats, None)
+    app = control_app(FakeControl(), Health(), stats, Access.by(None))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(
         transport=transport, base_url="http://localhost"

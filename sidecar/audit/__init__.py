@@ -1,0 +1,1 @@
+"""Who did what to the sidecar: an append-only, hash-chained log."""
