@@ -136,11 +136,10 @@ class Pipeline:
         """Looks at a connected stream until it ends. StreamError: it broke."""
         async with aclosing(watch.sampler.samples(source)) as samples:
             async for sample in samples:
-                if self._stopping:
-                    continue
-                with self._in_flight():
-                    await self._look(watch, sample)
-                del sample  # its picture may lie in a worker's slot, which is free now
+                if not self._stopping:
+                    with self._in_flight():
+                        await self._look(watch, sample)
+                del sample  # whoever keeps it keeps its picture's slot
 
     async def _look(self, watch: Watch, sample: Sample) -> None:
         try:

@@ -111,6 +111,12 @@ class Stats:
             ("by",),
             registry=reg,
         )
+        self.pictures = Counter(
+            "sidecar_pictures_total",
+            "Pictures for the model by where they were put: slot, own (no slot free).",
+            ("memory",),
+            registry=reg,
+        )
         self.openings = Counter(
             "sidecar_openings_total",
             "Rests that ended for an expected keyframe, by outcome: met, missed.",

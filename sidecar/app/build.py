@@ -25,6 +25,7 @@ from sidecar.app.stages import (
     ice_settings,
     load_model,
     mqtt_settings,
+    picture_arena,
     planner_settings,
     policy_set,
     server_settings,
@@ -107,7 +108,8 @@ async def build(
     decoders = ThreadPoolExecutor(_DECODERS, thread_name_prefix="decode")
     stack.push_async_callback(asyncio.to_thread, decoders.shutdown)
     http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
-    intake = InProcess(manifest.format, decoders, clock, stats)
+    arena = picture_arena(config.batch, manifest.format)
+    intake = InProcess(manifest.format, decoders, clock, stats, arena)
     factory = StreamFactory(config, intake, http, clock, stats)
     inbox = Inbox(factory)
     publisher = _publisher(factory, inbox)

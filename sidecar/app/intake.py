@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from sidecar.arena import PictureArena
 from sidecar.clock import Clock
 from sidecar.domain import PictureFormat
 from sidecar.ingest.peer import PeerFactory
@@ -54,12 +55,14 @@ class InProcess:
         decoders: Threads to decode in; they bound how many decode at once.
         clock: For pacing and time stamps.
         stats: Counts.
+        arena: Where pictures are put; each in memory of its own if None.
     """
 
     fmt: PictureFormat
     decoders: Executor
     clock: Clock
     stats: Stats
+    arena: PictureArena | None = None
 
     @property
     def peers(self) -> PeerFactory | None:
@@ -87,4 +90,5 @@ class InProcess:
             self.clock,
             self.stats,
             random.random,
+            self.arena,
         )

@@ -9,6 +9,7 @@ import httpx
 
 from sidecar.app.intake import FileInput, Intake
 from sidecar.app.spec import Origin, StreamSpec
+from sidecar.arena import PictureArena, PictureSlots
 from sidecar.classify.catalogue import bundled_models, find
 from sidecar.classify.manifest import Manifest
 from sidecar.classify.manifest import load as load_manifest
@@ -26,7 +27,7 @@ from sidecar.config.schema import (
     WhepConfig,
 )
 from sidecar.decide.policyset import PolicySet
-from sidecar.domain import Category, SourceKind, Stream
+from sidecar.domain import Category, PictureFormat, SourceKind, Stream
 from sidecar.errors import ConfigError
 from sidecar.ingest.receiver import IceServer, IceSettings
 from sidecar.ingest.source import Connector
@@ -120,6 +121,12 @@ def ice_settings(webrtc: WebrtcConfig) -> IceSettings:
 def planner_settings(batch: BatchConfig) -> PlannerSettings:
     """Who goes together into a batch."""
     return PlannerSettings(**batch.model_dump())
+
+
+def picture_arena(batch: BatchConfig, fmt: PictureFormat) -> PictureArena:
+    """Room for what waits, for two batches on their way and for what is decoded."""
+    near = 4 * batch.max_batch_size
+    return PictureArena(PictureSlots(fmt, batch.capacity + near), near)
 
 
 def mqtt_settings(config: Config) -> MqttSettings:

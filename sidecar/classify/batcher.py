@@ -88,6 +88,8 @@ class Batcher:
                 self._stats.lost.labels("classify", "cancelled").inc()
             if answer.done() and not answer.cancelled():
                 answer.exception()  # it may have come just as the caller gave up
+            # An exception keeps this frame, which would keep it, and the picture.
+            del waiter, answer, sample
 
     async def run(self) -> None:
         """Serves until `drain`; once.

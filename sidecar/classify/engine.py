@@ -11,7 +11,11 @@ from sidecar.domain import ModelRef, Picture, PictureFormat
 
 
 class Engine(Protocol):
-    """A loaded model. Several `infer` may wait at once; they are served in order."""
+    """A loaded model. Several `infer` may wait at once; they are served in order.
+
+    The batcher has at most `concurrency + 1` of them waiting: those that run, and one
+    ready to follow, so that the engine never waits for the event loop.
+    """
 
     @property
     def ref(self) -> ModelRef:
@@ -33,8 +37,16 @@ class Engine(Protocol):
         """The most pictures it takes at once."""
         ...
 
+    @property
+    def concurrency(self) -> int:
+        """How many batches run at the same time; 1 or more."""
+        ...
+
     async def infer(self, batch: Sequence[Picture]) -> NDArray[np.float32]:
         """Scores of shape `(len(batch), labels)`, each in 0…1; one row per picture.
+
+        Pictures that lie side by side in an arena need not be copied; who holds them
+        meanwhile may not write to them.
 
         Cancelling the await leaves a batch that has begun running to its end; the
         engine's memory stays its own.

@@ -71,6 +71,11 @@ class OnnxEngine:
         return self._session.max_batch_size
 
     @property
+    def concurrency(self) -> int:
+        """One thread: one batch at a time."""
+        return 1
+
+    @property
     def alive(self) -> bool:
         """Whether its thread still takes batches; if not, the process should end."""
         return self._thread.alive

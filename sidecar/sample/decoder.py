@@ -15,6 +15,7 @@ from av.codec.context import Flags
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
+from sidecar.arena import PictureArena
 from sidecar.domain import AccessUnit, Codec, Picture, PictureFormat
 from sidecar.errors import SidecarError
 from sidecar.sample.resize import AVERAGING, Resizer
@@ -60,14 +61,21 @@ class Decoder:
     Args:
         codec: What the stream is expected to be.
         fmt: Size and scaling method of the pictures.
+        arena: Where they are put; each in memory of its own if None, or if it is full.
 
     Raises:
-        ValueError: `fmt` names a method or a fit that is not known.
+        ValueError: `fmt` names a method or a fit that is not known, or the arena's
+            format is another.
     """
 
-    def __init__(self, codec: Codec, fmt: PictureFormat) -> None:
+    def __init__(
+        self, codec: Codec, fmt: PictureFormat, arena: PictureArena | None = None
+    ) -> None:
+        if arena is not None and arena.fmt != fmt:
+            raise ValueError(f"the arena's pictures are {arena.fmt}, not {fmt}")
         self._codec = codec
         self._fmt = fmt
+        self._arena = arena
         self._resizer = Resizer(fmt)
         self._context: VideoCodecContext | None = None
         self._primed = False
@@ -179,7 +187,7 @@ class Decoder:
         return self._context
 
     def _decoded(self, frame: VideoFrame, fed: tuple[int, float, float]) -> Decoded:
-        picture = np.empty((self._fmt.height, self._fmt.width, 3), np.uint8)
+        picture = self._room()
         try:
             self._resizer.into(frame, picture)
         except (av.FFmpegError, ValueError) as exc:
@@ -187,6 +195,13 @@ class Decoder:
             name = frame.format.name
             raise DecodeError(f"{self._codec}: cannot convert {name}") from exc
         return Decoded(picture, fed[1], fed[2])
+
+    def _room(self) -> Picture:
+        """Memory for one picture."""
+        picture = self._arena.take() if self._arena is not None else None
+        if picture is not None:
+            return picture
+        return np.empty((self._fmt.height, self._fmt.width, 3), np.uint8)
 
 
 def _open(codec: Codec, *, lean: bool) -> VideoCodecContext:

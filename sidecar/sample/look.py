@@ -4,6 +4,7 @@ import asyncio
 from functools import partial
 from typing import Final
 
+from sidecar.arena import lease_of
 from sidecar.domain import AccessUnit, Sample, Want
 from sidecar.log import get_logger
 from sidecar.sample.decoder import Decoded, DecodeError, Decoder
@@ -35,7 +36,7 @@ class Look:
         self._openings = Openings()
         self._opening: Opening | None = None  # the one that is rested for
         self._planned: bool | None = None  # whether everything, audits apart
-        self._decoder = Decoder(source.codec, subject.fmt)
+        self._decoder = Decoder(source.codec, subject.fmt, subject.arena)
         self._timer: asyncio.TimerHandle | None = None
         self._accounted_at = self._now
 
@@ -150,6 +151,8 @@ class Look:
             receive_s=decoded.completed_at - decoded.received_at,
             decode_s=max(0.0, now - decoded.completed_at),
         )
+        memory = "own" if lease_of(decoded.picture) is None else "slot"
+        self._subject.stats.pictures.labels(memory).inc()
         leg = self._subject.stats.leg_seconds
         leg.labels("receive").observe(sample.receive_s)
         leg.labels("decode").observe(sample.decode_s)

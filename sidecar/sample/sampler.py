@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
 from typing import Final
 
+from sidecar.arena import PictureArena
 from sidecar.clock import Clock
 from sidecar.domain import PictureFormat, Sample
 from sidecar.sample.audit import Audit
@@ -30,6 +31,7 @@ class Sampler:
         clock: Monotonic seconds.
         stats: Counters.
         uniform: Draws from [0, 1), for the jitter and the audits.
+        arena: Where pictures are put; each in memory of its own if None.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - one caller, the composition root
@@ -41,6 +43,7 @@ class Sampler:
         clock: Clock,
         stats: Stats,
         uniform: Callable[[], float],
+        arena: PictureArena | None = None,
     ) -> None:
         self._settings = settings
         self.clock = clock
@@ -53,6 +56,7 @@ class Sampler:
             stats,
             Cadence(settings.cadence, uniform),
             Audit(settings.audit, uniform),
+            arena,
         )
         self._risk = Risk(settings.cadence.burst_trigger)
         self._look: Look | None = None
@@ -105,7 +109,8 @@ class Sampler:
     async def samples(self, source: Source) -> AsyncGenerator[Sample, None]:
         """Yields the samples of one connection as they fall due; close it after use.
 
-        While the caller holds a sample nothing is taken from `source`.
+        While the caller holds a sample nothing is taken from `source`; as long as it
+        holds the picture, that has its place in the arena.
 
         Raises:
             StreamError: The source's.
@@ -123,6 +128,7 @@ class Sampler:
                 if sample is not None:
                     yield sample
                     look.back(sample)
+                    del sample  # its picture is somebody else's room from now on
                 look.waiting = True
         finally:
             look.end()

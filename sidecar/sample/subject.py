@@ -5,6 +5,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sidecar.arena import PictureArena
 from sidecar.clock import Clock
 from sidecar.domain import AccessUnit, Codec, PictureFormat, Want
 from sidecar.sample.audit import Audit, AuditSettings
@@ -65,6 +66,7 @@ class Subject:
         stats: Counters.
         cadence: When a sample is due.
         audit: When the pictures between keyframes are looked into.
+        arena: Where pictures are put; each in memory of its own if None.
     """
 
     stream_id: str
@@ -75,3 +77,4 @@ class Subject:
     stats: Stats
     cadence: Cadence
     audit: Audit
+    arena: PictureArena | None = None

@@ -36,6 +36,7 @@ class FakeEngine:
     fmt: PictureFormat = field(default=PictureFormat(8, 8, "area"))
     categories: CategoryMap = LABELS
     max_batch_size: int = 4
+    concurrency: int = 1
     errors: list[EngineError] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     sizes: list[int] = field(default_factory=list)

@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
+from sidecar.arena import PictureArena
 from sidecar.clock import ManualClock
 from sidecar.domain import AccessUnit, Codec, PictureFormat, Sample, Want
 from sidecar.errors import StreamUnavailable
@@ -111,6 +112,7 @@ class Rig:
     executor: Executor
     clock: ManualClock = field(default_factory=ManualClock)
     stats: Stats = field(default_factory=Stats)
+    arena: PictureArena | None = None
 
     def sampler(self, settings: SamplerSettings | None = None) -> Sampler:
         """A sampler without jitter."""
@@ -122,6 +124,7 @@ class Rig:
             self.clock,
             self.stats,
             lambda: 0.5,
+            self.arena,
         )
 
     def value(self, name: str, **labels: str) -> float:

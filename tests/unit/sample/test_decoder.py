@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sidecar.arena import PictureArena, PictureSlots, lease_of
 from sidecar.domain import Codec, Picture, PictureFormat
 from sidecar.sample.decoder import Decoder
 from tests.fakes.encoded import BLUE, GREEN, RED, Colour, clip, field
@@ -184,3 +185,31 @@ def test_an_unknown_resize_method_is_refused() -> None:
     """With the names that are known."""
     with pytest.raises(ValueError, match="lanczos"):
         Decoder(Codec.VP8, replace(FORMAT, resize="magic"))
+
+
+@CODECS
+@pytest.mark.parametrize("width", [30, 32])
+def test_a_picture_may_be_put_into_an_arena(codec: Codec, width: int) -> None:
+    """The same values, in its next slot; in memory of its own when all are taken."""
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    (unit,) = clip(codec, [noise])
+    fmt = replace(FORMAT, width=width)  # rows of 30 pixels are padded by swscale
+    arena = PictureArena(PictureSlots(fmt, 1))
+    decoder = Decoder(codec, fmt, arena)
+    first, second = decoder.decode(unit), decoder.decode(unit)
+    plain = Decoder(codec, fmt).decode(unit)
+    assert first is not None
+    assert second is not None
+    assert np.array_equal(first, arena.slots.array[0])
+    assert lease_of(first) is not None
+    assert lease_of(second) is None
+    assert np.array_equal(first, second)
+    assert plain is not None
+    assert np.array_equal(first, plain)
+
+
+def test_an_arena_of_another_format_is_refused() -> None:
+    """Before the first picture."""
+    arena = PictureArena(PictureSlots(PictureFormat(8, 8), 1))
+    with pytest.raises(ValueError, match="the arena's pictures are"):
+        Decoder(Codec.VP8, FORMAT, arena)

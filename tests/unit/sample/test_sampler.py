@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 
 import pytest
 
-from sidecar.domain import Sample, Want
+from sidecar.arena import PictureArena, PictureSlots
+from sidecar.domain import PictureFormat, Sample, Want
 from sidecar.sample import look as module
 from sidecar.sample.keyframes import DecodeMode
 from sidecar.sample.sampler import SamplerSettings
@@ -43,6 +45,22 @@ async def test_a_sample_tells_its_legs(rig: Rig) -> None:
     assert sample.decoded_at == rig.clock.monotonic()
     for leg in ("receive", "decode"):
         assert rig.value("sidecar_leg_seconds_count", leg=leg) == 1
+
+
+async def test_pictures_share_the_arena(rig: Rig) -> None:
+    """A sample that is done with makes room for the next; one slot is enough for all.
+
+    Whoever keeps pictures gets those for which there is no room in memory of their own.
+    """
+    rig.arena = PictureArena(PictureSlots(PictureFormat(32, 24), 1))
+    async with aclosing(rig.sampler().samples(Live(rig.clock))) as samples:
+        async for sample in samples:
+            assert sample.picture.shape == (24, 32, 3)
+            del sample
+    assert rig.value("sidecar_pictures_total", memory="slot") == 10
+    assert rig.arena.free == 1
+    kept = await take(rig.sampler(), Live(rig.clock, 3))
+    assert rig.value("sidecar_pictures_total", memory="own") == len(kept) - 1 > 0
 
 
 async def test_keyframes_that_are_not_due_are_passed_over(rig: Rig) -> None:
