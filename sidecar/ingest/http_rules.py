@@ -111,5 +111,5 @@ def refusal(stream_id: str, status: int, retry_s: float | None) -> StreamError:
     if status in _PASSING or (500 <= status < 600 and status not in {501, 505}):  # noqa: PLR2004
         return StreamUnavailable(stream_id, said, retry_after_s=retry_s)
     if status == 406:  # noqa: PLR2004
-        said += " (it wants to make the offer itself, or knows none of our codecs)"
+        said += " (it knows none of our codecs)"
     return StreamUnsupported(stream_id, said)

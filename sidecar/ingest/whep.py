@@ -50,11 +50,13 @@ class WhepConnector:
             StreamUnsupported: An answer that this client cannot use.
         """
         client = WhepClient(self.stream_id, self.settings, self.http, self.clock)
-        wait = self.settings.packet_timeout_s
-        real = real_peers(self.ice, self.clock, self.stats, wait)
-        peer = (self.peer_factory or real)(self.stream_id)
+        peer = self._new_peer()
         try:
-            await self._negotiate(client, peer)
+            theirs = await self._offered(client, peer)
+            if theirs is not None:
+                await peer.close()  # aiortc cannot take its own offer back
+                peer = self._new_peer()
+                await client.answer(await peer.answer_to(theirs))
             await peer.wait_connected(self.settings.connect_timeout_s)
             yield peer.source()
         finally:
@@ -63,15 +65,28 @@ class WhepConnector:
             finally:
                 await peer.close()
 
-    async def _negotiate(self, client: WhepClient, peer: ReceivingPeer) -> None:
-        """Offer, answer, and if so set our candidates afterwards."""
+    def _new_peer(self) -> ReceivingPeer:
+        wait = self.settings.packet_timeout_s
+        real = real_peers(self.ice, self.clock, self.stats, wait)
+        return (self.peer_factory or real)(self.stream_id)
+
+    async def _offered(self, client: WhepClient, peer: ReceivingPeer) -> str | None:
+        """Offers; None once the answer was taken, or an offer to be answered."""
         offer, fragment = await peer.offer(), None
         if self.settings.trickle:
             offer, fragment = sdp.trickled(offer)
-        answer = await client.join(offer)
-        await peer.accept(answer.text)
-        if fragment is None:
-            return
+        joined = await client.join(offer)
+        if joined.is_offer:
+            return joined.text
+        await peer.accept(joined.text)
+        if fragment is not None:
+            await self._trickle(client, peer, fragment)
+        return None
+
+    async def _trickle(
+        self, client: WhepClient, peer: ReceivingPeer, fragment: str
+    ) -> None:
+        """Sends our candidates afterwards, and takes the server's."""
         theirs = await client.trickle(fragment)
         if theirs is None:
             return

@@ -1,5 +1,8 @@
 """The HTTP side of WHEP (draft-ietf-wish-whep): POST, PATCH, DELETE; home of httpx.
 
+A server that makes the offer itself answers 406 with it (Janus before 1.2, and its
+rooms in any release): our answer then goes to the session's URL by PATCH.
+
 Nothing but StreamError leaves this module, and no token, URL user or URL query is in
 its messages. Answers are bounded in size and time.
 """
@@ -41,6 +44,7 @@ _PORT_MAX: Final = 65535
 _REDIRECTS: Final = frozenset({307, 308})  # the ones that keep method and body
 _CREATED: Final = frozenset({200, 201})  # the draft says 201; some servers say 200
 _PATCHED: Final = frozenset({200, 204})
+_COUNTERED: Final = 406
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,19 @@ class WhepSettings:
             raise ValueError("a bearer token must be visible ASCII without spaces")
 
 
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What the server said to our offer.
+
+    Attributes:
+        text: SDP, looked at but not yet believed.
+        is_offer: It is no answer, but an offer in place of ours.
+    """
+
+    text: str
+    is_offer: bool = False
+
+
 class WhepClient:
     """One attempt's exchanges with a WHEP server."""
 
@@ -88,8 +105,8 @@ class WhepClient:
         self._session: str | None = None
         self._etag: str | None = None
 
-    async def join(self, offer: str) -> sdp.Description:
-        """POSTs the offer; the server's answer, looked at but not yet believed."""
+    async def join(self, offer: str) -> Joined:
+        """POSTs the offer; the server's answer, or its own offer."""
         url = self._settings.url
         headers = {"Content-Type": SDP_TYPE, "Accept": SDP_TYPE}
         for _ in range(_MAX_HOPS + 1):
@@ -97,11 +114,22 @@ class WhepClient:
                 if reply.status_code in _REDIRECTS:
                     url = self._redirected(url, reply)
                     continue
-                if reply.status_code not in _CREATED:
+                countered = self._countered(reply)
+                if reply.status_code not in _CREATED and not countered:
                     raise self._refused(reply)
                 self._remember(url, reply)
-                return self._answer(reply, await self._body(reply))
+                text = await self._description(reply, is_offer=countered)
+                return Joined(text, is_offer=countered)
         raise self._unsupported(f"more than {_MAX_HOPS} redirects")
+
+    async def answer(self, answer: str) -> None:
+        """PATCHes our answer to the server's offer."""
+        if self._session is None:
+            raise self._unsupported("no session URL to answer its offer at")
+        headers = {"Content-Type": SDP_TYPE}
+        async with self._request("PATCH", self._session, answer, headers) as reply:
+            if reply.status_code not in _PATCHED:
+                raise self._refused(reply)
 
     async def trickle(self, fragment: str) -> str | None:
         """PATCHes our candidates; the server's own in return, if it sends any."""
@@ -220,15 +248,24 @@ class WhepClient:
                 raise self._unsupported("the answer is too long to be SDP")
         return bytes(body)
 
-    def _answer(self, reply: httpx.Response, body: bytes) -> sdp.Description:
+    @staticmethod
+    def _countered(reply: httpx.Response) -> bool:
+        """Whether the refusal of our offer carries one of the server's."""
+        kind = media_type(reply.headers.get("content-type"))
+        return reply.status_code == _COUNTERED and kind == SDP_TYPE
+
+    async def _description(self, reply: httpx.Response, *, is_offer: bool) -> str:
+        """The server's session description, if it can be used."""
+        body = await self._body(reply)
         if media_type(reply.headers.get("content-type")) not in _ANSWER_TYPES:
             raise self._unsupported(f"the answer is not {SDP_TYPE}")
         try:
-            return sdp.answer(body)
+            return (sdp.offer if is_offer else sdp.answer)(body).text
         except sdp.SdpError as exc:
             codec = exc.fault is sdp.SdpFault.CODEC
             reason = UnsupportedReason.CODEC if codec else UnsupportedReason.REFUSED
-            message = f"the WHEP server's answer cannot be used: {exc}"
+            word = "offer" if is_offer else "answer"
+            message = f"the WHEP server's {word} cannot be used: {exc}"
             raise StreamUnsupported(self._stream_id, message, reason=reason) from exc
 
     def _fragment(self, body: bytes) -> str:

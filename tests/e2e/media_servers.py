@@ -3,11 +3,37 @@
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Protocol
 
 import pytest
 
+from tests.e2e.conftest import Site
 from tests.e2e.processes import Child, free_port, listening, missing, program, until
+
+
+class Server(Protocol):
+    """A media server that runs and has one stream; what all kinds can do."""
+
+    @property
+    def whep(self) -> str:
+        """The URL of its WHEP endpoint."""
+
+    @property
+    def token(self) -> str | None:
+        """The bearer token of its stream, if it wants one."""
+
+    @property
+    def children(self) -> list[Child]:
+        """Its processes."""
+
+    def publish(self) -> Child:
+        """Starts a publisher whose card comes after six seconds; it is sending."""
+
+    def kill(self) -> None:
+        """SIGKILL."""
+
+    def restart(self) -> None:
+        """Starts again; what it knew is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,33 +101,49 @@ def _binary(kind: MediaServer) -> str:
 
 
 class RunningServer:
-    """A media server's process."""
+    """A media server's process that takes publishers by WHIP; see `Server`."""
 
-    def __init__(self, kind: MediaServer, folder: Path) -> None:
+    def __init__(self, kind: MediaServer, site: Site) -> None:
         self.kind = kind
-        self.port = kind.port or free_port()
+        self._site = site
+        self._port = kind.port or free_port()
         self._command = [_binary(kind)]
-        self._log = folder / f"{kind.name}.log"
-        values = {"port": self.port, "udp": free_port()}
+        self._log = site.folder / f"{kind.name}.log"
+        values = {"port": self._port, "udp": free_port()}
         self._env = {key: text.format(**values) for key, text in kind.env.items()}
-        self.child = self._start()
+        self.whep, self._whip = self._url(kind.whep), self._url(kind.whip)
+        self.token = kind.token
+        self._child = self._start()
+
+    def _url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self._port}{path}"
 
     def _start(self) -> Child:
-        if listening(self.port):
-            missing(f"port {self.port}, fixed in {self.kind.name}, is taken")
+        if listening(self._port):
+            missing(f"port {self._port}, fixed in {self.kind.name}, is taken")
         child = Child(self.kind.name, self._command, self._log, env=self._env)
-        until(lambda: listening(self.port), 15, f"{self.kind.name} listens")
+        until(lambda: listening(self._port), 15, f"{self.kind.name} listens")
         assert child.alive, child.tail()
         return child
 
-    def url(self, path: str) -> str:
-        """Of an endpoint."""
-        return f"http://127.0.0.1:{self.port}{path}"
+    @property
+    def children(self) -> list[Child]:
+        """Its process."""
+        return [self._child]
+
+    def publish(self) -> Child:
+        """A publisher by WHIP, connected."""
+        options: dict[str, object] = {"codec": self.kind.codec, "card_at": 6}
+        if self.token is not None:
+            token = self._site.folder / "whip-token"
+            token.write_text(self.token)
+            options["token_file"] = token
+        return self._site.publisher(self._whip, **options).child
 
     def kill(self) -> None:
         """SIGKILL."""
-        self.child.kill()
+        self._child.kill()
 
     def restart(self) -> None:
         """Starts again; what it knew is gone."""
-        self.child = self._start()
+        self._child = self._start()

@@ -1,45 +1,42 @@
 """The sidecar beside a real media server, pulling by WHEP as a viewer would."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.e2e.conftest import Site
-from tests.e2e.media_servers import BROADCAST_BOX, PION, RunningServer
-from tests.e2e.publisher_process import PublisherProcess
+from tests.e2e.janus import JanusServer
+from tests.e2e.media_servers import BROADCAST_BOX, PION, RunningServer, Server
 from tests.e2e.sidecar_process import SidecarProcess
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 STREAM = "studio"
+SERVERS: dict[str, Callable[[Site], Server]] = {
+    "whip-whep": lambda site: RunningServer(PION, site),
+    "broadcast-box": lambda site: RunningServer(BROADCAST_BOX, site),
+    "janus-vp8": lambda site: JanusServer(site, "VP8"),
+    "janus-h264": lambda site: JanusServer(site, "H264"),
+}
 
 
-@pytest.fixture(params=[PION, BROADCAST_BOX], ids=lambda kind: kind.name)
-def server(request: pytest.FixtureRequest, site: Site) -> Iterator[RunningServer]:
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest, site: Site) -> Iterator[Server]:
     """A media server, running."""
-    server = RunningServer(request.param, site.folder)
+    server = SERVERS[request.param](site)
     try:
         yield server
     finally:
-        site.children.append(server.child)
+        site.children += server.children
 
 
-def _sidecar(site: Site, server: RunningServer) -> SidecarProcess:
-    whep: dict[str, object] = {"url": server.url(server.kind.whep)}
-    if server.kind.token is not None:
+def _sidecar(site: Site, server: Server) -> SidecarProcess:
+    whep: dict[str, object] = {"url": server.whep}
+    if server.token is not None:
         token = site.folder / "whep-token"
-        token.write_text(server.kind.token)
+        token.write_text(server.token)
         whep["token"] = {"file": str(token)}
     return site.sidecar(streams=[{"id": STREAM, "whep": whep}])
-
-
-def _publisher(site: Site, server: RunningServer) -> PublisherProcess:
-    options: dict[str, object] = {"codec": server.kind.codec, "card_at": 6}
-    if server.kind.token is not None:
-        token = site.folder / "whip-token"
-        token.write_text(server.kind.token)
-        options["token_file"] = token
-    return site.publisher(server.url(server.kind.whip), **options)
 
 
 def _wait_unknown(site: Site, sidecar: SidecarProcess) -> None:
@@ -55,7 +52,7 @@ def _wait_unknown(site: Site, sidecar: SidecarProcess) -> None:
     assert sidecar.streams()[STREAM]["verdict"]["state"] == "unknown"
 
 
-def test_recovers_from_whatever_leaves(site: Site, server: RunningServer) -> None:
+def test_recovers_from_whatever_leaves(site: Site, server: Server) -> None:
     """After each loss the stream is UNKNOWN, and then its next card is taken down.
 
     Lost are the publisher, which leaves and comes back, and then the server, which is
@@ -64,19 +61,19 @@ def test_recovers_from_whatever_leaves(site: Site, server: RunningServer) -> Non
     sidecar = _sidecar(site, server)
     assert sidecar.streams()[STREAM]["verdict"]["state"] == "unknown"
 
-    first = _publisher(site, server)
+    first = server.publish()
     assert site.collector.action(STREAM, 40).body["subject"]["source"] == "whep"
 
-    first.child.end()
+    first.end()
     _wait_unknown(site, sidecar)
-    second = _publisher(site, server)
+    second = server.publish()
     site.collector.action(STREAM, 45, number=2)
 
     server.kill()
-    second.child.end()
+    second.end()
     _wait_unknown(site, sidecar)
     server.restart()
-    _publisher(site, server)
+    server.publish()
     site.collector.action(STREAM, 60, number=3)
 
     seen = sidecar.streams()[STREAM]

@@ -191,7 +191,7 @@ async def test_redirect_loop() -> None:
         (503, {"Retry-After": "Thu, 01 Jan 2026 00:01:00 GMT"}, StreamUnavailable, 60),
         (500, {"Retry-After": "nonsense"}, StreamUnavailable, None),
         (400, {}, StreamUnsupported, None),
-        (406, _SDP, StreamUnsupported, None),
+        (406, {"Content-Type": "text/plain"}, StreamUnsupported, None),
         (415, {}, StreamUnsupported, None),
         (202, {}, StreamUnsupported, None),
     ],
@@ -429,6 +429,55 @@ class TestTrickle:
         assert "session URL" in (await rig.error()).message
 
 
+class TestServerThatOffers:
+    """A server that answers our offer by 406 with one of its own."""
+
+    def _rig(self, offer: str = OFFER, location: str = "/s/1") -> _Rig:
+        rig = _Rig()
+        rig.say("POST", Said(406, {**_SDP, "Location": location}, offer.encode()))
+        return rig
+
+    async def test_is_answered_by_patch(self) -> None:
+        """A new peer answers at the session's URL; the one that offered is closed."""
+        rig = self._rig()
+        rig.say("PATCH", Said(204))
+        async with rig.connect():
+            assert rig.peers.open == 1
+        post, patch, delete = rig.server.seen
+        assert post.body == OFFER
+        assert (patch.method, patch.body) == ("PATCH", ANSWER)
+        assert patch.headers["content-type"] == "application/sdp"
+        assert patch.headers["authorization"] == f"Bearer {_SECRET}"
+        assert patch.url == delete.url == "http://media.example/s/1"
+        assert rig.peers.open == 0
+
+    @pytest.mark.parametrize(
+        ("status", "kind"),
+        [(422, StreamUnsupported), (404, StreamUnavailable), (503, StreamUnavailable)],
+    )
+    async def test_that_refuses_the_answer(
+        self, status: int, kind: type[StreamError]
+    ) -> None:
+        """Its status says whether trying again may help; the session is ended."""
+        rig = self._rig()
+        rig.say("PATCH", Said(status))
+        assert type(await rig.error()) is kind
+        assert rig.methods == ["POST", "PATCH", "DELETE"]
+
+    async def test_without_a_session_url(self) -> None:
+        """There is nowhere to answer."""
+        error = await self._rig(location="").error()
+        assert "session URL" in error.message
+
+    async def test_whose_codec_is_not_ours(self) -> None:
+        """The stream is undecodable, and the session ended without an answer."""
+        rig = self._rig(description("VP9"))
+        error = await rig.error()
+        assert isinstance(error, StreamUnsupported)
+        assert error.reason is UnsupportedReason.CODEC
+        assert rig.methods == ["POST", "DELETE"]
+
+
 def test_unusable_tokens_are_refused_at_once() -> None:
     """A token that cannot stand in a header is a setting to mend; it is not quoted."""
     for token in ("with space", "line\nbreak", "ä"):
@@ -442,7 +491,7 @@ _ANY_HEADER = st.text(st.characters(min_codepoint=32, max_codepoint=255), max_si
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
-    status=st.integers(200, 599),
+    status=st.integers(200, 599) | st.just(406),
     location=_ANY_HEADER,
     kind=_ANY_HEADER | st.just("application/sdp"),
     body=st.binary(max_size=300) | st.just(ANSWER.encode()),
@@ -455,6 +504,7 @@ def test_any_answer(status: int, location: str, kind: str, body: bytes) -> None:
     async def attempt() -> None:
         rig = _Rig(WhepSettings(url=_URL, trickle=len(body) % 2 == 0))
         rig.say("POST", said, said, said, said)
+        rig.say("PATCH", said)
         try:
             async with rig.connect():
                 pass
