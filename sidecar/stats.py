@@ -171,6 +171,11 @@ class Stats:
             ("action", "category", "dry_run"),
             registry=reg,
         )
+        self.recorded = Counter(
+            "sidecar_recorded_entries_total",
+            "Entries written to a recording.",
+            registry=reg,
+        )
         self.policy_reloads = Counter(
             "sidecar_policy_reloads_total",
             "Policy reloads by outcome: swapped, refused.",

@@ -17,6 +17,7 @@ from sidecar.app.front import open_front
 from sidecar.app.heartbeat import Heartbeat
 from sidecar.app.inbox import Inbox
 from sidecar.app.intake import InProcess
+from sidecar.app.record import add_recorder
 from sidecar.app.reload import Reloader
 from sidecar.app.spec import StreamExists
 from sidecar.app.stages import (
@@ -116,6 +117,7 @@ async def build(
     await publisher.open()
     owed = Owed(publisher, clock, stats)
     pipeline = Pipeline(batcher, publisher, owed, clock, stats)
+    recorder = add_recorder(config, pipeline, clock, stats, stack)
     streams = Streams(
         pipeline,
         policy_set(config),
@@ -143,7 +145,7 @@ async def build(
         streams=streams,
         factory=factory,
         control_server=control_server,
-        beat=Heartbeat(publisher, batcher, owed, health, reloader),
+        beat=Heartbeat(publisher, batcher, owed, health, reloader, recorder),
         reloader=reloader,
     )
     _add_whip(app, stack)

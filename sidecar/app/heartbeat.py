@@ -7,6 +7,7 @@ from sidecar.app.reload import Reloader
 from sidecar.classify.batcher import Batcher
 from sidecar.publish.mqtt import MqttPublisher
 from sidecar.publish.owed import Owed
+from sidecar.recording.recorder import Recorder
 from sidecar.web.health import Health
 
 BEAT_S: Final = 0.5
@@ -30,12 +31,14 @@ class Heartbeat:
         owed: Owed,
         health: Health,
         reloader: Reloader | None,
+        recorder: Recorder | None = None,
     ) -> None:
         self._publisher = publisher
         self._batcher = batcher
         self._owed = owed
         self._health = health
         self._reloader = reloader
+        self._recorder = recorder
         self._said: tuple[str, ...] | None = None
         self._stopping = False
         health.report("sidecar", ok=False, reason="starting")
@@ -73,6 +76,8 @@ class Heartbeat:
                 )
         if self._reloader is not None and self._reloader.fault is not None:
             found.add("configuration_refused")
+        if self._recorder is not None and self._recorder.fault is not None:
+            found.add("recording_failing")  # shown; the sidecar stays ready
         # whoever hears the status has a broker
         reasons = tuple(sorted(found - {"broker_unavailable"}))
         if reasons != self._said:

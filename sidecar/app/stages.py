@@ -21,6 +21,7 @@ from sidecar.config.places import user_models
 from sidecar.config.schema import (
     BatchConfig,
     FileConfig,
+    RecordConfig,
     SamplingConfig,
     SamplingOverride,
     StreamConfig,
@@ -41,6 +42,7 @@ from sidecar.publish.settings import (
 )
 from sidecar.publish.signing import Ed25519Signer
 from sidecar.publish.tls import tls_context
+from sidecar.recording.folder import FolderSettings
 from sidecar.sample.audit import AuditSettings
 from sidecar.sample.budget import Budget, BudgetSettings
 from sidecar.sample.cadence import CadenceSettings
@@ -210,6 +212,18 @@ def budget_of(config: Config) -> Budget | None:
     if budget.samples_per_s is None:
         return None
     return Budget(BudgetSettings(budget.samples_per_s, budget.floor_s))
+
+
+def folder_settings(record: RecordConfig) -> FolderSettings:
+    """Where recordings are kept, and how many."""
+    return FolderSettings(
+        path=record.folder,
+        max_file_bytes=round(record.max_file_mib * 2**20),
+        max_file_s=record.max_file_s,
+        max_bytes=round(record.max_total_mib * 2**20),
+        max_age_s=record.max_age_s,
+        packed=record.gzip,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from sidecar.domain import Category, LabelScore
 
 ScoreRow = NDArray[np.float32]
+
+# float32 has seven digits, and its last one depends on the processor.
+SCORE_DECIMALS: Final = 6
 
 
 class Combine(StrEnum):
@@ -38,6 +42,7 @@ class CategoryMap:
     def by_category(self, row: ScoreRow) -> Mapping[Category, LabelScore]:
         """The scores of one row of shape `(labels,)`, each in 0…1, per category.
 
+        Rounded here, once: what is decided on is what is published and recorded.
         With `SUM` the label is all names joined as `A+B`; with `MAX` the one that won.
 
         Raises:
@@ -46,14 +51,15 @@ class CategoryMap:
         found: dict[Category, list[LabelScore]] = {}
         for (name, category), value in zip(self.labels, row.tolist(), strict=True):
             if category is not None:
-                found.setdefault(category, []).append(LabelScore(value, name))
+                score = round(value, SCORE_DECIMALS)
+                found.setdefault(category, []).append(LabelScore(score, name))
         put_together = _sum if self.combine is Combine.SUM else _max
         return {category: put_together(scores) for category, scores in found.items()}
 
 
 def _sum(scores: list[LabelScore]) -> LabelScore:
     """All of them as one; at most 1, float32 columns may sum to 1.0000001."""
-    total = sum(s.score for s in scores)
+    total = round(sum(s.score for s in scores), SCORE_DECIMALS)
     return LabelScore(min(1.0, total), "+".join(s.label for s in scores))
 
 

@@ -128,6 +128,27 @@ class StreamConfig(Section):
         return self
 
 
+class RecordConfig(Section):
+    """What was seen and decided, kept for replay; no pictures."""
+
+    folder: BesideConfig
+    max_file_mib: Annotated[float, Field(ge=0.01, le=1024)] = 64.0
+    max_file_s: Seconds = 3600.0
+    max_total_mib: Annotated[float, Field(ge=0.1, le=1_048_576)] = 2048.0
+    max_age_s: Annotated[float, Field(ge=60, le=86_400 * 3660)] = 604_800.0  # a week
+    gzip: bool = True
+
+    @model_validator(mode="after")
+    def _room(self) -> Self:
+        if self.max_total_mib < 2 * self.max_file_mib:
+            raise ValueError(
+                f"max_total_mib is {self.max_total_mib:g} and max_file_mib "
+                f"{self.max_file_mib:g}: there must be room for two files; raise the "
+                "first or lower the second"
+            )
+        return self
+
+
 class Config(Section):
     """A whole configuration file."""
 
@@ -148,6 +169,7 @@ class Config(Section):
     mqtt: MqttConfig
     outbox: OutboxConfig
     control: ControlConfig = ControlConfig()
+    record: RecordConfig | None = None
     drain_s: Seconds = 8.0
 
     _checked_ids = field_validator("site", "sidecar")(checked_id)

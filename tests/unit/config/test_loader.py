@@ -51,6 +51,15 @@ def _faults(tmp_path: Path, text: str, **environ: str) -> str:
     return "\n".join(caught.value.faults)
 
 
+def test_a_recording_needs_room_for_two_files(tmp_path: Path) -> None:
+    """One is written while the other is kept; the folder is beside the file."""
+    config = _load(tmp_path, GOOD + "record: {folder: kept}\n")
+    assert config.record is not None
+    assert config.record.folder == tmp_path / "kept"
+    told = _faults(tmp_path, GOOD + "record: {folder: kept, max_total_mib: 100}\n")
+    assert "raise the first or lower the second" in told
+
+
 def test_least_configuration_loads(tmp_path: Path) -> None:
     """Broker, outbox and one policy suffice; paths are beside the file."""
     config = _load(tmp_path, GOOD)

@@ -1,0 +1,1 @@
+"""What was seen and decided, kept without pictures: files, memory, and what-if."""
