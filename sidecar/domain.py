@@ -89,6 +89,26 @@ class ActionKind(StrEnum):
     ESCALATE = "escalate"
 
 
+class Delivery(StrEnum):
+    """How far an action got."""
+
+    OWED = "owed"  # decided, not on disk yet
+    WAITING = "waiting"  # on disk, not at the broker yet
+    REFUSED = "refused"  # by the broker; tried again
+    DELIVERED = "delivered"  # the broker has it
+    RECEIVED = "received"  # an enforcer has it
+    ENFORCED = "enforced"  # an enforcer did it
+    FAILED = "failed"  # an enforcer could not
+    EXPIRED = "expired"  # it ran out of time
+
+
+class Outcome(StrEnum):
+    """What a reviewer says of an action."""
+
+    CONFIRM = "confirm"  # it was right
+    CLEAR = "clear"  # it was not
+
+
 class StreamState(StrEnum):
     """Where a stream's supervisor stands."""
 

@@ -1,5 +1,6 @@
 """What platforms and moderators say over MQTT, done."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -9,7 +10,7 @@ from sidecar.app.stages import StreamFactory
 from sidecar.app.streams import Streams
 from sidecar.config.schema import StreamConfig, WhepConfig
 from sidecar.log import get_logger
-from sidecar.publish.inbound import Report, SetStream
+from sidecar.publish.inbound import Report, Reviewed, SetStream, Told
 
 log = get_logger(__name__)
 
@@ -20,10 +21,15 @@ class Inbox:
 
     factory: StreamFactory
     streams: Streams | None = None
+    on_outcome: Callable[[Reviewed], None] | None = None
 
-    def take(self, inbound: SetStream | Report) -> None:
-        """Starts or stops a stream, or looks closely at one."""
+    def take(self, inbound: Told) -> None:
+        """Starts or stops a stream, looks closely at one, or notes an outcome."""
         if self.streams is None:
+            return
+        if isinstance(inbound, Reviewed):
+            if self.on_outcome is not None:
+                self.on_outcome(inbound)
             return
         if isinstance(inbound, Report):
             watch = self.streams.get(inbound.stream_id)

@@ -156,6 +156,7 @@ def mqtt_settings(config: Config) -> MqttSettings:
             acks=mqtt.inbound.acks,
             set=mqtt.inbound.set,
             report=mqtt.inbound.report,
+            outcomes=mqtt.inbound.outcomes,
             whep_hosts=mqtt.inbound.set_hosts,
         ),
         signer=signer,

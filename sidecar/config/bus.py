@@ -14,6 +14,7 @@ class InboundConfig(Section):
     acks: bool = False
     set: bool = False
     report: bool = False
+    outcomes: bool = False
     set_hosts: tuple[str, ...] = ()
 
     @field_validator("set_hosts")

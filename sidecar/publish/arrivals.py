@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+from sidecar.domain import Delivery
 from sidecar.log import get_logger
 from sidecar.publish.answers import Arrival
 from sidecar.publish.broker import Broker
@@ -15,7 +16,9 @@ from sidecar.publish.inbound import (
     InboundKind,
     InboundRefused,
     Report,
+    Reviewed,
     SetStream,
+    Told,
     parse,
 )
 from sidecar.publish.outbox import Outbox
@@ -23,8 +26,13 @@ from sidecar.publish.topics import Topics
 
 log = get_logger(__name__)
 
-OnInbound = Callable[[SetStream | Report], None]
-_KINDS: Final = {Ack: "ack", SetStream: "set", Report: "report"}
+OnInbound = Callable[[Told], None]
+_KINDS: Final = {
+    Ack: InboundKind.ACK,
+    SetStream: InboundKind.SET,
+    Report: InboundKind.REPORT,
+    Reviewed: InboundKind.OUTCOME,
+}
 
 
 class Arrivals:
@@ -33,7 +41,7 @@ class Arrivals:
     Args:
         desk: Outbox, counts and settings.
         topics: Ours.
-        on_inbound: Told of sets and reports; must not block.
+        on_inbound: Told of sets, reports and outcomes; must not block.
     """
 
     def __init__(self, desk: Desk, topics: Topics, on_inbound: OnInbound) -> None:
@@ -69,9 +77,9 @@ class Arrivals:
     def _parse(self, arrival: Arrival) -> Inbound:
         hosts = self._desk.settings.inbound.whep_hosts
         value = parse(self._topics, arrival.topic, arrival.payload, hosts)
-        if isinstance(value, Report) and arrival.retain:
+        if isinstance(value, Report | Reviewed) and arrival.retain:
             # It would be told anew at each reconnection.
-            raise InboundRefused(InboundKind.REPORT, "retained")
+            raise InboundRefused(_KINDS[type(value)], "retained")
         return value
 
     def _ignored(self, refused: InboundRefused) -> None:
@@ -84,6 +92,7 @@ class Arrivals:
 
     async def _acked(self, ack: Ack) -> None:
         self._desk.stats.acks.labels(state=ack.state.value).inc()
+        self._desk.moved(ack.action_id, Delivery(ack.state.value))
         if ack.state is AckState.FAILED:
             log.error("enforcement_failed", id=ack.action_id, by=ack.by)
         if ack.state is not AckState.ENFORCED:

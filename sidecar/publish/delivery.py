@@ -7,6 +7,7 @@ of messages under way. What was under way when the connection broke is due again
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sidecar.domain import Delivery as Delivered
 from sidecar.errors import BrokerUnavailable, PublishError
 from sidecar.log import get_logger
 from sidecar.publish.answers import Receipt
@@ -96,6 +97,7 @@ class Delivery:
             self._topics.ack("+"): inbound.acks,
             self._topics.set("+"): inbound.set,
             self._topics.report("+"): inbound.report,
+            self._topics.outcome("+"): inbound.outcomes,
         }
         topics = [topic for topic, wants in wanted.items() if wants]
         self._desk.refused.discard("subscribe")
@@ -184,11 +186,13 @@ class Delivery:
         del self._claimed[entry.id]
         if receipt.refusal is not None:
             desk.was_refused(message, receipt.refusal)
+            desk.moved(entry.id, Delivered.REFUSED)
             next_at = now + settings.refused_retry_s
             await desk.store.call(lambda o: o.refused(entry.id, next_at))
             return
         desk.was_delivered(message)
         desk.legs.delivered(entry.id, desk.clock.monotonic())
+        desk.moved(entry.id, Delivered.DELIVERED)
         if receipt.nobody:
             log.warning("action_without_subscriber", topic=message.topic, id=entry.id)
         next_at = now + settings.enforce_retry_s

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sidecar.clock import Clock
+from sidecar.domain import Delivery
 from sidecar.errors import BrokerUnavailable, PublishError, PublishRefused
 from sidecar.log import get_logger
 from sidecar.publish.entry import Depth, Expired
 from sidecar.publish.legs import Legs
 from sidecar.publish.message import Kind, Message
 from sidecar.publish.outbox import Outbox
+from sidecar.publish.progress import NoProgress, Progress
 from sidecar.publish.publisher import PublisherHealth
 from sidecar.publish.retained import Retained
 from sidecar.publish.settings import MqttSettings
@@ -33,6 +35,7 @@ class Desk:
         idle: Nothing is left to deliver (that can be delivered now).
         look: The outbox may hold something due.
         leaving: Drained, or the deadline came: say goodbye.
+        progress: Is told how far each action got.
     """
 
     settings: MqttSettings
@@ -52,6 +55,7 @@ class Desk:
     storage_error: str | None = None
     last_error: str | None = None
     refused: set[str] = field(default_factory=set)
+    progress: Progress = field(default_factory=NoProgress)
     _kept_at: float | None = None
     _hangs: bool = False
 
@@ -209,7 +213,12 @@ class Desk:
         self._hangs = hangs
         return error or self.storage_error
 
+    def moved(self, action_id: str, delivery: Delivery) -> None:
+        """An action got this far."""
+        self.progress.moved(action_id, delivery, self.clock.monotonic())
+
     def _alarm_expired(self, one: Expired) -> None:
+        self.moved(one.id, Delivery.EXPIRED)
         self.counted(Kind.ACTION, "expired")
         log.error(
             "action_expired",

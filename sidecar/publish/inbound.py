@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, TypeVar
 
 from pydantic import ValidationError
 
-from sidecar.domain import Category, is_stream_id
+from sidecar.domain import Category, Outcome, is_stream_id
 from sidecar.errors import SidecarError
 from sidecar.publish import wire
 from sidecar.publish.ids import is_action_id
@@ -37,6 +37,7 @@ class InboundKind(StrEnum):
     ACK = "ack"
     SET = "set"
     REPORT = "report"
+    OUTCOME = "outcome"
     OTHER = "other"
 
 
@@ -85,7 +86,19 @@ class Report:
     category: Category | None = None
 
 
-Inbound = Ack | SetStream | Report
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """A reviewer's word on one action."""
+
+    action_id: str
+    outcome: Outcome
+    by: str
+
+
+Told = SetStream | Report | Reviewed
+"""What is handed on; acknowledgements are the outbox's."""
+
+Inbound = Ack | Told
 
 
 def parse(
@@ -107,6 +120,8 @@ def parse(
         return _ack(name, payload)
     if kind is InboundKind.REPORT:
         return _report(name, payload)
+    if kind is InboundKind.OUTCOME:
+        return _outcome(name, payload)
     return _set(name, payload, whep_hosts)
 
 
@@ -116,6 +131,7 @@ def _kind(topics: Topics, topic: str) -> tuple[InboundKind, str]:
         (InboundKind.ACK, topics.ack, is_action_id),
         (InboundKind.SET, topics.set, is_stream_id),
         (InboundKind.REPORT, topics.report, is_stream_id),
+        (InboundKind.OUTCOME, topics.outcome, is_action_id),
     ):
         before, after = make("+").split("+")
         if topic.startswith(before) and topic.endswith(after):
@@ -136,6 +152,11 @@ def _report(stream_id: str, payload: bytes) -> Report:
     got = _model(InboundKind.REPORT, wire.ReportPayload, payload)
     category = None if got.category is None else Category(got.category)
     return Report(stream_id, got.kind, category)
+
+
+def _outcome(action_id: str, payload: bytes) -> Reviewed:
+    got = _model(InboundKind.OUTCOME, wire.OutcomePayload, payload)
+    return Reviewed(action_id, Outcome(got.outcome), got.by)
 
 
 def _set(stream_id: str, payload: bytes, whep_hosts: Sequence[str]) -> SetStream:

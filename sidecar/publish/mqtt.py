@@ -17,6 +17,7 @@ from sidecar.publish.entry import Pending, entry_for
 from sidecar.publish.ids import Ids
 from sidecar.publish.legs import Legs
 from sidecar.publish.message import Kind, SidecarIdentity, StatusName, Writer
+from sidecar.publish.progress import Progress
 from sidecar.publish.publisher import PublisherHealth
 from sidecar.publish.settings import MqttSettings, OutboxSettings
 from sidecar.publish.store import OutboxThread
@@ -80,6 +81,10 @@ class MqttPublisher:
         """Whether the broker said yes and the connection stands."""
         return self._desk.connected
 
+    def report_to(self, progress: Progress) -> None:
+        """`progress` is told from now on how far each action got."""
+        self._desk.progress = progress
+
     def health(self) -> PublisherHealth:
         """How it is doing, not older than a second."""
         return self._desk.health()
@@ -139,6 +144,7 @@ class MqttPublisher:
             raise
         now = self._clock.monotonic()
         self._desk.legs.stored(action_id, action.captured_at, now - began, now)
+        self._desk.progress.stored(action_id, action, stream, now)
         self._desk.measured(depth, proven=True)
         self._desk.look = True
         self._desk.idle.clear()

@@ -95,6 +95,15 @@ CHANNELS: Final = (
         retain=False,
         summary="A viewer's or moderator's report: watch this stream closely now.",
     ),
+    Channel(
+        name="outcome",
+        address="{prefix}/{site}/outcomes/{id}",
+        model=wire.OutcomePayload,
+        sends=False,
+        qos=1,
+        retain=False,
+        summary="A reviewer's word on one action: it was right, or it was not.",
+    ),
 )
 _PARAMETERS: Final[Mapping[str, JsonObject]] = {
     "prefix": {"description": "as configured", "default": "moderation/v1"},

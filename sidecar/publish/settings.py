@@ -43,12 +43,14 @@ class InboundSettings:
         acks: Enforcers' acknowledgements. Needed where a policy demands `enforced`.
         set: Starting and stopping streams.
         report: Viewers' and moderators' reports.
+        outcomes: Reviewers' outcomes.
         whep_hosts: What `set` may name: `host` (any port) or `host:port`.
     """
 
     acks: bool = False
     set: bool = False
     report: bool = False
+    outcomes: bool = False
     whep_hosts: tuple[str, ...] = ()
 
 

@@ -37,6 +37,10 @@ class Topics:
         """Where enforcers acknowledge; `+` for all."""
         return f"{self.root}/acks/{action_id}"
 
+    def outcome(self, action_id: str) -> str:
+        """Where reviewers' outcomes come in; `+` for all."""
+        return f"{self.root}/outcomes/{action_id}"
+
     def set(self, stream_id: str) -> str:
         """Where watching is started and stopped; `+` for all."""
         return f"{self.root}/sidecars/{self.sidecar_id}/streams/{stream_id}/set"

@@ -234,3 +234,11 @@ class ReportPayload(In):
     schema_: Literal["moderation.report/1"] = Field(alias="schema")
     kind: Literal["viewer", "moderator"]
     category: ReportCategory | None = None
+
+
+class OutcomePayload(In):
+    """A reviewer's word on one action: it was right, or it was not."""
+
+    schema_: Literal["moderation.outcome/1"] = Field(alias="schema")
+    outcome: Literal["confirm", "clear"]
+    by: Annotated[Id, Field(description="who reviewed; an id of yours, no name")]

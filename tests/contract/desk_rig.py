@@ -9,7 +9,7 @@ from typing import Any
 
 from sidecar.clock import SystemClock
 from sidecar.domain import Action, ActionKind, SourceKind, Stream
-from sidecar.publish.inbound import Report, SetStream
+from sidecar.publish.inbound import Told
 from sidecar.publish.message import SidecarIdentity
 from sidecar.publish.mqtt import MqttPublisher
 from sidecar.publish.settings import MqttSettings, OutboxSettings
@@ -45,7 +45,7 @@ class DeskRig:
 
     publisher: MqttPublisher
     stats: Stats
-    inbound: list[SetStream | Report] = field(default_factory=list)
+    inbound: list[Told] = field(default_factory=list)
 
     async def takedown(self, name: str = "studio-7", **more: Any) -> str:  # noqa: ANN401
         """Publishes one action; its id."""
@@ -77,7 +77,7 @@ def build(
 ) -> DeskRig:
     """A publisher that is not running yet."""
     stats = Stats()
-    inbound: list[SetStream | Report] = []
+    inbound: list[Told] = []
     settings = {"host": "127.0.0.1", "port": port, **QUICK, **settings}
     publisher = MqttPublisher(
         MqttSettings(**settings),

@@ -13,8 +13,16 @@ import aiomqtt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sidecar.domain import ActionKind, Verdict, VerdictState
-from sidecar.publish.inbound import Report, SetStream
+from sidecar.domain import (
+    Action,
+    ActionKind,
+    Delivery,
+    Outcome,
+    Stream,
+    Verdict,
+    VerdictState,
+)
+from sidecar.publish.inbound import Report, Reviewed, SetStream
 from sidecar.publish.settings import InboundSettings, MqttProtocol, TlsSettings
 from sidecar.publish.signing import Ed25519Signer
 from tests.contract.brokers import (
@@ -30,7 +38,10 @@ from tests.contract.desk_rig import DeskRig, build, running, stream
 pytestmark = [pytest.mark.anyio, pytest.mark.broker, pytest.mark.timeout(40)]
 BOTH = pytest.mark.parametrize("protocol", list(MqttProtocol))
 ROOT = "moderation/v1/default"
-ALL = InboundSettings(acks=True, set=True, report=True, whep_hosts=("media.example",))
+ACTION_ID = "0198c1f2-0000-7000-8000-000000000000"
+ALL = InboundSettings(
+    acks=True, set=True, report=True, outcomes=True, whep_hosts=("media.example",)
+)
 ACL = f"""
 user sidecar
 topic write {ROOT}/streams/+/actions/takedown
@@ -202,6 +213,30 @@ def refused_twice(rig: DeskRig, kind: str) -> bool:
     return rig.count("published_total", kind=kind, outcome="refused") >= 2
 
 
+class Steps:
+    """Notes how far actions got."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, str]] = []
+
+    def stored(
+        self, action_id: str, action: Action, stream: Stream, now: float
+    ) -> None:
+        """On disk."""
+        assert (action.stream_id, now > 0) == (stream.id, True)
+        self.steps.append((action_id, "stored"))
+
+    def moved(self, action_id: str, delivery: Delivery, now: float) -> None:
+        """Further."""
+        assert now > 0
+        self.steps.append((action_id, delivery.value))
+
+
+def reached(steps: Steps, action_id: str, state: str) -> bool:
+    """Whether an action got so far."""
+    return (action_id, state) in steps.steps
+
+
 def ack(state: str) -> str:
     """An enforcer's acknowledgement."""
     return json.dumps({"schema": "moderation.ack/1", "state": state, "by": "gate-1"})
@@ -214,17 +249,37 @@ async def test_enforcement_is_waited_for(
     """Sent again under its id until an enforcer says `enforced`."""
     async with mosquitto(tmp_path) as broker, consumer(broker.port) as bus:
         rig = build(tmp_path, broker.port, protocol=protocol, inbound=ALL)
+        progress = Steps()
+        rig.publisher.report_to(progress)
         async with running(rig):
             action_id = await rig.takedown(require_enforced=True)
             await bus.until(lambda: bus.ids[action_id] >= 2)
             assert rig.publisher.health().awaiting == 1
             for state in ("received", "failed", "enforced"):
                 await bus.say(f"{ROOT}/acks/{action_id}", ack(state))
+                await rig.until(partial(reached, progress, action_id, state))
             await rig.until(lambda: rig.count("acks_total", state="enforced") == 1)
             await rig.until(lambda: rig.publisher.health().awaiting == 0)
             assert rig.count("acks_total", state="failed") == 1
             assert rig.count("leg_seconds_count", leg="enforce") == 1
             assert rig.count("leg_seconds_count", leg="packet_to_broker") == 1
+    steps = [step for one, step in progress.steps if one == action_id]
+    assert steps[:2] == ["stored", "delivered"]
+
+
+async def test_an_outcome_comes_in_once(tmp_path: Path) -> None:
+    """A reviewer's word is handed on; retained it would come again, and is refused."""
+    said = {"schema": "moderation.outcome/1", "outcome": "clear", "by": "reviewer-12"}
+    topic = f"{ROOT}/outcomes/{ACTION_ID}"
+    async with mosquitto(tmp_path) as broker, consumer(broker.port) as bus:
+        rig = build(tmp_path, broker.port, inbound=ALL)
+        await bus.say(topic, json.dumps(said), retain=True)
+        async with running(rig):
+            await rig.until(lambda: ignored(rig, "outcome") == 1)
+            await bus.say(topic, json.dumps(said))
+            await rig.until(lambda: len(rig.inbound) == 1)
+    assert rig.inbound == [Reviewed(ACTION_ID, Outcome.CLEAR, "reviewer-12")]
+    assert rig.count("inbound_total", kind="outcome", outcome="accepted") == 1
 
 
 async def test_sets_and_reports_come_in(tmp_path: Path) -> None:

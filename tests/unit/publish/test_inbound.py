@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.domain import Category
+from sidecar.domain import Category, Outcome
 from sidecar.publish.inbound import (
     LIMIT_BYTES,
     Ack,
@@ -15,6 +15,7 @@ from sidecar.publish.inbound import (
     Inbound,
     InboundRefused,
     Report,
+    Reviewed,
     SetStream,
     parse,
 )
@@ -25,6 +26,7 @@ ID = "0198c1f2-0000-7000-8000-000000000000"
 HOSTS = ("media.example", "10.0.0.1:8889", "[::1]:8889")
 ACK = {"schema": "moderation.ack/1", "state": "enforced", "by": "gate-1"}
 SET = {"schema": "moderation.set/1", "url": "https://media.example/whep/a"}
+OUTCOME = {"schema": "moderation.outcome/1", "outcome": "clear", "by": "reviewer-12"}
 REPORT = {"schema": "moderation.report/1", "kind": "viewer"}
 
 
@@ -52,6 +54,17 @@ def test_a_report_is_understood() -> None:
     assert take(topic, REPORT) == Report("a", "viewer")
     got = take(topic, {**REPORT, "category": "drugs"})
     assert got == Report("a", "viewer", Category.DRUGS)
+
+
+def test_an_outcome_is_understood() -> None:
+    """Which action, right or not, and who says so; nothing else is taken."""
+    topic = TOPICS.outcome(ID)
+    assert take(topic, OUTCOME) == Reviewed(ID, Outcome.CLEAR, "reviewer-12")
+    confirm = {**OUTCOME, "outcome": "confirm"}
+    assert take(topic, confirm) == Reviewed(ID, Outcome.CONFIRM, "reviewer-12")
+    for odd in ({"outcome": "maybe"}, {"by": "Anna Miller"}, {"note": "x"}):
+        assert reason(topic, {**OUTCOME, **odd}) == "not_as_agreed"
+    assert reason(TOPICS.outcome("not-an-id"), OUTCOME) == "bad_id"
 
 
 def test_a_set_is_understood() -> None:
@@ -198,7 +211,13 @@ payloads = (
     ).map(lambda pair: json.dumps({**pair[0], **pair[1]}).encode())
 )
 topics = st.text(max_size=60) | st.sampled_from(
-    [TOPICS.ack(ID), TOPICS.set("a"), TOPICS.report("a"), TOPICS.ack("+")]
+    [
+        TOPICS.ack(ID),
+        TOPICS.set("a"),
+        TOPICS.report("a"),
+        TOPICS.ack("+"),
+        TOPICS.outcome(ID),
+    ]
 )
 
 
