@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import settings
+
+settings.register_profile("house", deadline=None)  # a busy machine is no fault
+settings.load_profile("house")
 
 _ALLOWED_THREADS = ("MainThread", "pytest_timeout")
 
