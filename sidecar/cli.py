@@ -55,7 +55,7 @@ def check(
     configs: Annotated[list[Path], typer.Argument(help="Configuration files.")],
 ) -> None:
     """Check configuration files: 0, or 2 with each fault and its mend."""
-    from sidecar.app.stages import check as check_config
+    from sidecar.app.models import check as check_config
     from sidecar.config import load
 
     faults: list[str] = []

@@ -5,7 +5,7 @@ published messages. Pictures are `uint8` arrays of shape `(height, width, 3)`, R
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
@@ -188,6 +188,9 @@ class PictureFormat:
     keep: float = 1.0
     pad: int = 0
 
+
+Formats = Callable[[], tuple[PictureFormat, ...]]
+"""What the models want to see now, at least one format; it may change at any time."""
 
 NO_OTHERS: Mapping[PictureFormat, Picture] = MappingProxyType({})
 

@@ -147,6 +147,27 @@ class Stats:
             "sidecar_engine_errors_total", "Batches the engine failed.", registry=reg
         )
 
+        self._models(reg)
+
+    def _models(self, reg: CollectorRegistry) -> None:
+        self.model_swaps = Counter(
+            "sidecar_model_swaps_total",
+            "New models by outcome: swapped, refused (by comparison), failed to load.",
+            ("outcome",),
+            registry=reg,
+        )
+        self.canaries = Counter(
+            "sidecar_canaries_total",
+            "Test cards sent through the real path, by outcome: seen, missed.",
+            ("outcome",),
+            registry=reg,
+        )
+        self.unchanged = Counter(
+            "sidecar_unchanged_total",
+            "Samples whose scores were kept: equal to the one classified last.",
+            registry=reg,
+        )
+
     def _decide(self, reg: CollectorRegistry) -> None:
         self.verdict_streams = Gauge(
             "sidecar_verdict_streams",

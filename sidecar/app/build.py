@@ -12,11 +12,13 @@ from typing import Final
 import httpx
 
 from sidecar import __version__
+from sidecar.app.changeover import Changeover
 from sidecar.app.control import AppControl
 from sidecar.app.front import open_front
 from sidecar.app.heartbeat import Heartbeat
 from sidecar.app.inbox import Inbox
 from sidecar.app.intake import InProcess
+from sidecar.app.models import load_ensemble, load_manifests
 from sidecar.app.record import add_recorder
 from sidecar.app.reload import Reloader
 from sidecar.app.spec import StreamExists
@@ -24,19 +26,16 @@ from sidecar.app.stages import (
     StreamFactory,
     budget_of,
     ice_settings,
-    load_model,
     mqtt_settings,
     picture_arena,
-    planner_settings,
     policy_set,
     server_settings,
     whip_settings,
 )
 from sidecar.app.streams import Streams
-from sidecar.classify.batcher import Batcher
-from sidecar.classify.manifest import Manifest
-from sidecar.classify.onnx_engine import EngineSettings, OnnxEngine
-from sidecar.clock import SystemClock
+from sidecar.classify.ensemble import Ensemble
+from sidecar.classify.roster import Roster
+from sidecar.clock import Clock, SystemClock
 from sidecar.config import Config
 from sidecar.domain import UnknownReason
 from sidecar.errors import StreamUnavailable
@@ -63,9 +62,8 @@ class App:
     """All parts, wired."""
 
     config: Config
-    manifest: Manifest
     publisher: MqttPublisher
-    batcher: Batcher
+    changeover: Changeover
     owed: Owed
     pipeline: Pipeline
     streams: Streams
@@ -75,6 +73,11 @@ class App:
     whip: WhipEndpoint | None = None
     whip_server: HttpServer | None = None
     reloader: Reloader | None = None
+
+    @property
+    def model_names(self) -> list[str]:
+        """The models that decide."""
+        return [ref.name for ref in self.changeover.roster.refs]
 
     def ports(self) -> dict[str, int]:
         """The bound port of each listener."""
@@ -97,26 +100,20 @@ async def build(
 ) -> App:
     """Builds everything; `stack` closes it. Raises ConfigError before it serves."""
     clock, stats = SystemClock(), Stats()
-    manifest = await asyncio.to_thread(load_model, config)
-    engine = await _engine(config, manifest, stack)
-    batcher = Batcher(
-        engine,
-        planner_settings(config.batch),
-        clock,
-        stats,
-        config.engine.max_consecutive_errors,
-    )
+    roster = Roster(await _models(config, clock, stats, stack))
     decoders = ThreadPoolExecutor(_DECODERS, thread_name_prefix="decode")
     stack.push_async_callback(asyncio.to_thread, decoders.shutdown)
     http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
-    arena = picture_arena(config.batch, manifest.format)
-    intake = InProcess(manifest.format, decoders, clock, stats, arena)
+    arena = picture_arena(config.batch, roster.formats[0])
+    intake = InProcess(
+        roster.formats[0], decoders, clock, stats, arena, lambda: roster.formats
+    )
     factory = StreamFactory(config, intake, http, clock, stats)
     inbox = Inbox(factory)
     publisher = _publisher(factory, inbox)
     await publisher.open()
     owed = Owed(publisher, clock, stats)
-    pipeline = Pipeline(batcher, publisher, owed, clock, stats)
+    pipeline = Pipeline(roster, publisher, owed, clock, stats)
     recorder = add_recorder(config, pipeline, clock, stats, stack)
     streams = Streams(
         pipeline,
@@ -128,40 +125,44 @@ async def build(
     )
     inbox.streams = streams
     health = Health()
-    health.watch("engine", lambda: engine.alive)
+    health.watch("engine", lambda: roster.alive)
     control = AppControl(streams, pipeline, publisher, factory, clock)
     control_server = await open_front(control, health, stack)
+    changeover = Changeover(
+        roster,
+        partial(load_ensemble, config, clock=clock, stats=stats),
+        streams.hits,
+        stats,
+    )
+    stack.push_async_callback(changeover.close)
     reloader = None
     if path is not None:
         wanted = reload or asyncio.Event()
-        reloader = Reloader(path, streams, factory, manifest, wanted)
+        reloader = Reloader(path, streams, factory, changeover, wanted)
     app = App(
         config=config,
-        manifest=manifest,
         publisher=publisher,
-        batcher=batcher,
+        changeover=changeover,
         owed=owed,
         pipeline=pipeline,
         streams=streams,
         factory=factory,
         control_server=control_server,
-        beat=Heartbeat(publisher, batcher, owed, health, reloader, recorder),
+        beat=Heartbeat(publisher, changeover, owed, health, reloader, recorder),
         reloader=reloader,
     )
     _add_whip(app, stack)
     return app
 
 
-async def _engine(
-    config: Config, manifest: Manifest, stack: AsyncExitStack
-) -> OnnxEngine:
-    """The model, loaded and warmed up, off the loop."""
-    settings = EngineSettings(
-        threads=config.engine.threads, max_batch_size=config.batch.max_batch_size
-    )
-    engine = await asyncio.to_thread(OnnxEngine.load, manifest, settings)
-    stack.push_async_callback(asyncio.to_thread, engine.close)
-    return engine
+async def _models(
+    config: Config, clock: Clock, stats: Stats, stack: AsyncExitStack
+) -> Ensemble:
+    """The models, loaded and warmed up, off the loop; `stack` closes them."""
+    manifests = await asyncio.to_thread(load_manifests, config)
+    ensemble = await load_ensemble(config, manifests, clock, stats)
+    stack.push_async_callback(ensemble.close)
+    return ensemble
 
 
 def _publisher(factory: StreamFactory, inbox: Inbox) -> MqttPublisher:

@@ -3,8 +3,8 @@
 import asyncio
 from typing import Final
 
+from sidecar.app.changeover import Changeover
 from sidecar.app.reload import Reloader
-from sidecar.classify.batcher import Batcher
 from sidecar.publish.mqtt import MqttPublisher
 from sidecar.publish.owed import Owed
 from sidecar.recording.recorder import Recorder
@@ -27,14 +27,14 @@ class Heartbeat:
     def __init__(
         self,
         publisher: MqttPublisher,
-        batcher: Batcher,
+        changeover: Changeover,
         owed: Owed,
         health: Health,
         reloader: Reloader | None,
         recorder: Recorder | None = None,
     ) -> None:
         self._publisher = publisher
-        self._batcher = batcher
+        self._changeover = changeover
         self._owed = owed
         self._health = health
         self._reloader = reloader
@@ -64,7 +64,7 @@ class Heartbeat:
     def beat(self) -> None:
         """One look at all parts."""
         found = set(self._publisher.health().problems)
-        if self._batcher.failures_in_a_row:
+        if self._changeover.roster.failures_in_a_row:
             found.add("engine_failing")
         if self._owed.oldest_s > _OWED_S:  # a disk that hangs says nothing
             found.add("outbox_failing")
@@ -74,15 +74,21 @@ class Heartbeat:
                 self._health.report(
                     component, ok=fault not in found, reason=fault.split("_", 1)[1]
                 )
-        if self._reloader is not None and self._reloader.fault is not None:
-            found.add("configuration_refused")
-        if self._recorder is not None and self._recorder.fault is not None:
-            found.add("recording_failing")  # shown; the sidecar stays ready
+        found |= self._shown()
         # whoever hears the status has a broker
         reasons = tuple(sorted(found - {"broker_unavailable"}))
         if reasons != self._said:
             self._said = reasons
             self._publisher.set_status("degraded" if reasons else "online", reasons)
+
+    def _shown(self) -> set[str]:
+        """What is shown, but does not make the sidecar unready."""
+        faults = {
+            "configuration_refused": self._reloader and self._reloader.fault,
+            "model_refused": self._changeover.fault,
+            "recording_failing": self._recorder and self._recorder.fault,
+        }
+        return {word for word, fault in faults.items() if fault is not None}
 
 
 def _same(component: str, found: set[str]) -> bool:

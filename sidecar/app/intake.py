@@ -8,7 +8,7 @@ from typing import Protocol
 
 from sidecar.arena import PictureArena
 from sidecar.clock import Clock
-from sidecar.domain import PictureFormat
+from sidecar.domain import Formats, PictureFormat
 from sidecar.ingest.peer import PeerFactory
 from sidecar.ingest.source import Connector
 from sidecar.ingest.video_file import FileConnector
@@ -56,6 +56,7 @@ class InProcess:
         clock: For pacing and time stamps.
         stats: Counts.
         arena: Where pictures are put; each in memory of its own if None.
+        formats: What all models want to see at present; None: `fmt` alone, for ever.
     """
 
     fmt: PictureFormat
@@ -63,6 +64,7 @@ class InProcess:
     clock: Clock
     stats: Stats
     arena: PictureArena | None = None
+    formats: Formats | None = None
 
     @property
     def peers(self) -> PeerFactory | None:
@@ -91,4 +93,5 @@ class InProcess:
             self.stats,
             random.random,
             self.arena,
+            self.formats,
         )

@@ -1,26 +1,34 @@
 """The configuration is read again when its files change or on SIGHUP.
 
-Policies and streams follow, whole or not at all; everything else needs a restart.
+Policies, streams and models follow, whole or not at all; everything else needs a
+restart. Policies that come with other models are put into effect as these take over.
 """
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from sidecar.app.changeover import Changeover, Wish
+from sidecar.app.models import Manifests, load_manifests
 from sidecar.app.spec import Origin
-from sidecar.app.stages import StreamFactory, policy_set, require_categories
+from sidecar.app.stages import StreamFactory, policy_set
 from sidecar.app.streams import Streams
-from sidecar.classify.manifest import Manifest
+from sidecar.classify.comparison import Limits
 from sidecar.config import Config, load
 from sidecar.config.loader import files_of
+from sidecar.decide.policy import hits_in
 from sidecar.decide.policyset import PolicySet
+from sidecar.domain import Scores
 from sidecar.errors import ConfigError
 from sidecar.log import get_logger
 
 log = get_logger(__name__)
 
 POLL_S: Final = 2.0
-_FOLLOWED: Final = frozenset({"policies", "streams"})
+_FOLLOWED: Final = frozenset(
+    {"policies", "streams", "model", "models", "models_dir", "swap"}
+)
 _Fingerprint = tuple[tuple[str, int, int], ...]
 
 
@@ -31,7 +39,7 @@ class Reloader:
         path: The configuration file.
         streams: Whose policies are swapped, and which come and go.
         factory: Builds the streams that are new; its configuration is the running one.
-        manifest: The model that runs: another one needs a restart.
+        changeover: Exchanges the models, if the configuration names others.
         wanted: Set from outside (SIGHUP) to read again now.
     """
 
@@ -40,13 +48,13 @@ class Reloader:
         path: Path,
         streams: Streams,
         factory: StreamFactory,
-        manifest: Manifest,
+        changeover: Changeover,
         wanted: asyncio.Event,
     ) -> None:
         self._path = path
         self._streams = streams
         self._factory = factory
-        self._manifest = manifest
+        self._changeover = changeover
         self._stats = factory.stats
         self._followed = {stream.id: stream for stream in factory.config.streams}
         self._wanted = wanted
@@ -76,18 +84,41 @@ class Reloader:
         """Reads again now. A fault leaves everything as it was, loudly."""
         try:
             config = await asyncio.to_thread(load, self._path)
-            require_categories(config, self._manifest)
+            manifests = await asyncio.to_thread(load_manifests, config)
         except ConfigError as exc:
             self.fault = exc.faults[0]
             self._stats.policy_reloads.labels("refused").inc()
             log.error("configuration_refused", faults=list(exc.faults))
             return False
         self.fault = None
-        self._swap(policy_set(config))
+        self._model(config, manifests)
         self._follow(config)
         if left := _unfollowed(self._factory.config, config):
             log.warning("restart_needed", keys=left)
         return True
+
+    def _model(self, config: Config, manifests: Manifests) -> None:
+        """Policies at once if the models stay; else when the others take over."""
+        policies = policy_set(config)
+        wish = Wish(
+            manifests,
+            Limits(**config.swap.model_dump()),
+            partial(self._hits, policies),
+            partial(self._swap, policies),
+        )
+        if wish.refs == self._changeover.roster.refs:
+            self._changeover.cancel()
+            self._swap(policies)
+        else:
+            self._changeover.wish(wish)
+
+    def _hits(
+        self, policies: PolicySet, stream_id: str, scores: Scores
+    ) -> frozenset[str]:
+        """The rungs of a stream's policy in `policies` that would hear a hit."""
+        watch = self._streams.get(stream_id)
+        policy = policies.select(watch.stream) if watch else None
+        return frozenset() if policy is None else hits_in(policy, scores)
 
     def _swap(self, policies: PolicySet) -> None:
         changes = _changes(_hashes(self._streams.policies), _hashes(policies))

@@ -126,6 +126,13 @@ async def _flow(app: App, stop: asyncio.Event, started: Started | None) -> None:
         background = [
             core.create_task(work, name=name) for name, work in _background(app)
         ]
+
+        def spawn_core(
+            work: Coroutine[Any, Any, None], name: str
+        ) -> asyncio.Task[None]:
+            return core.create_task(work, name=name)
+
+        app.changeover.open(spawn_core)
         async with asyncio.TaskGroup() as inbound:
 
             def spawn(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
@@ -134,7 +141,7 @@ async def _flow(app: App, stop: asyncio.Event, started: Started | None) -> None:
             app.streams.open(spawn)
             app.add_configured()
             app.beat.started()
-            log.info("started", model=app.manifest.name, **app.ports())
+            log.info("started", models=app.model_names, **app.ports())
             if started is not None:
                 started(app.ports())
             await stop.wait()
@@ -142,7 +149,7 @@ async def _flow(app: App, stop: asyncio.Event, started: Started | None) -> None:
             if app.whip is not None:
                 spawn(app.whip.close(), "whip-close")
             await _stop_intake(app)
-        await _within(_FINISH_S, app.batcher.drain(), "batch")
+        await _within(_FINISH_S, app.changeover.drain(), "batch")
         await app.control_server.stop()
         for task in background:
             task.cancel()
@@ -151,7 +158,6 @@ async def _flow(app: App, stop: asyncio.Event, started: Started | None) -> None:
 def _background(app: App) -> list[tuple[str, Coroutine[Any, Any, None]]]:
     """What runs beside the streams; cancelled last."""
     work = [
-        ("batcher", app.batcher.run()),
         ("ticks", app.streams.run_ticks()),
         ("heartbeat", app.beat.run()),
         ("control", app.control_server.run()),

@@ -28,8 +28,7 @@ from sidecar.config.schema import (
     WhepConfig,
 )
 from sidecar.decide.policyset import PolicySet
-from sidecar.domain import Category, PictureFormat, SourceKind, Stream
-from sidecar.errors import ConfigError
+from sidecar.domain import PictureFormat, SourceKind, Stream
 from sidecar.ingest.receiver import IceServer, IceSettings
 from sidecar.ingest.source import Connector
 from sidecar.ingest.whep import WhepConnector, WhepSettings
@@ -41,7 +40,6 @@ from sidecar.publish.settings import (
     TlsSettings,
 )
 from sidecar.publish.signing import Ed25519Signer
-from sidecar.publish.tls import tls_context
 from sidecar.recording.folder import FolderSettings
 from sidecar.sample.audit import AuditSettings
 from sidecar.sample.budget import Budget, BudgetSettings
@@ -62,44 +60,6 @@ def model_search(models_dir: Path | None) -> Sequence[Path]:
 def find_manifest(name: str, models_dir: Path | None) -> Manifest:
     """The manifest of a model by name or path. Raises ManifestError."""
     return load_manifest(find(name, model_search(models_dir)))
-
-
-def load_model(config: Config) -> Manifest:
-    """The manifest of the model a configuration names.
-
-    Raises:
-        ManifestError: The model is not there, or not as its manifest says.
-        ConfigError: A rule waits for a category that this model never gives.
-    """
-    manifest = find_manifest(config.model, config.models_dir)
-    require_categories(config, manifest)
-    return manifest
-
-
-def require_categories(config: Config, manifest: Manifest) -> None:
-    """Raises ConfigError if a rule waits for a category the model never gives."""
-    given = {label.category for label in manifest.labels if label.category}
-    faults = [
-        f"policy {policy.name!r}, rule {rule.name!r}: category {rule.category.value!r} "
-        f"is never given by model {manifest.name!r}, so the rule could not act; it "
-        f"gives {', '.join(sorted(given - {Category.SAFE}))}"
-        for policy in config.policies
-        for rule in policy.rules
-        if rule.category not in given
-    ]
-    if faults:
-        raise ConfigError(*faults)
-
-
-def check(config: Config) -> None:
-    """Raises ConfigError for whatever `build` would not start with, but for the world.
-
-    Ports, the outbox and the broker are left alone: another sidecar may be running.
-    """
-    load_model(config)
-    settings = mqtt_settings(config)
-    if settings.uses_tls:
-        tls_context(settings.tls)
 
 
 def policy_set(config: Config) -> PolicySet:

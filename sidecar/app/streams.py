@@ -10,8 +10,9 @@ from sidecar.app.gone import Gone
 from sidecar.app.spec import Origin, StreamExists, StreamSpec
 from sidecar.clock import Clock
 from sidecar.config.schema import StreamConfig
+from sidecar.decide.policy import hits_in
 from sidecar.decide.policyset import Policy, PolicySet
-from sidecar.domain import Stream, StreamState, UnknownReason
+from sidecar.domain import Scores, Stream, StreamState, UnknownReason
 from sidecar.errors import ConfigError
 from sidecar.ingest.supervisor import (
     StreamStatus,
@@ -107,6 +108,11 @@ class Streams:
                 f"no policy matches stream {stream.id!r}; add a catch-all"
             )
         return policy
+
+    def hits(self, stream_id: str, scores: Scores) -> frozenset[str]:
+        """The rungs of a stream's policy that hear a hit in `scores`."""
+        watch = self._watches.get(stream_id)
+        return frozenset() if watch is None else hits_in(watch.policy, scores)
 
     async def _run(self, watch: Watch, spec: StreamSpec) -> None:
         stream_id = watch.stream.id

@@ -18,7 +18,7 @@ log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiter:
+class Waiter:
     """A caller of `classify`, until it is answered."""
 
     ticket: Ticket
@@ -49,8 +49,8 @@ class Batcher:
         self._patience = max_consecutive_errors
         self._planner = BatchPlanner(settings)
         self._ids = itertools.count()
-        self._waiters: dict[int, _Waiter] = {}  # in the planner
-        self._in_flight: list[_Waiter] = []  # on the engine
+        self._waiters: dict[int, Waiter] = {}  # in the planner
+        self._in_flight: list[Waiter] = []  # on the engine
         self._failures = 0
         self._wake = asyncio.Event()
         self._closed: EngineError | None = None  # why nothing more is taken
@@ -74,22 +74,42 @@ class Batcher:
             SampleGivenWay: Newer ones displaced it, or it grew too old.
             EngineError: Its batch failed, or no batch runs any more.
         """
+        waiter = self.enter(sample)
+        try:
+            return await self.answer(waiter)
+        finally:
+            # An exception keeps this frame, which would keep it, and the picture.
+            del waiter, sample
+
+    def enter(self, sample: Sample) -> Waiter:
+        """Queues `sample`; to be followed by `answer` or `leave`, once.
+
+        Raises:
+            EngineError: No batch runs any more.
+        """
         if self._closed is not None:
             raise EngineError(f"no more samples are taken: {self._closed}")
         ticket = Ticket(next(self._ids), sample.stream_id, sample.captured_at)
         answer = asyncio.get_running_loop().create_future()
-        waiter = self._waiters[ticket.id] = _Waiter(ticket, sample, answer)
+        waiter = self._waiters[ticket.id] = Waiter(ticket, sample, answer)
         self._give_way(self._planner.offer(ticket, self._clock.monotonic()))
         self._wake.set()
+        return waiter
+
+    async def answer(self, waiter: Waiter) -> Scores:
+        """The scores of what was entered; raises as `classify`."""
         try:
             return await waiter.answer
         finally:
-            if self._forget(waiter):  # the caller gave up
-                self._stats.lost.labels("classify", "cancelled").inc()
-            if answer.done() and not answer.cancelled():
-                answer.exception()  # it may have come just as the caller gave up
-            # An exception keeps this frame, which would keep it, and the picture.
-            del waiter, answer, sample
+            self.leave(waiter)
+            del waiter  # as in `classify`
+
+    def leave(self, waiter: Waiter) -> None:
+        """Nobody waits for its answer any more; it may have one already."""
+        if self._forget(waiter):  # the caller gave up
+            self._stats.lost.labels("classify", "cancelled").inc()
+        if not waiter.answer.cancel() and not waiter.answer.cancelled():
+            waiter.answer.exception()  # it may have come just as the caller gave up
 
     async def run(self) -> None:
         """Serves until `drain`; once.
@@ -138,7 +158,7 @@ class Batcher:
         except TimeoutError:
             pass  # somebody is due
 
-    async def _serve(self, members: list[_Waiter], started: float) -> None:
+    async def _serve(self, members: list[Waiter], started: float) -> None:
         """One batch on the engine; its error is the answer of each member."""
         self._in_flight = members
         self._stats.batch_size.observe(len(members))
@@ -157,7 +177,7 @@ class Batcher:
         self._in_flight = []
 
     def _scored(
-        self, member: _Waiter, row: ScoreRow, started: float, inference_s: float
+        self, member: Waiter, row: ScoreRow, started: float, inference_s: float
     ) -> None:
         """Answers one member with what the model said."""
         sample = member.sample
@@ -220,12 +240,12 @@ class Batcher:
         if self._closed is None:
             self._closed = reason
 
-    def _forget(self, member: _Waiter) -> bool:
+    def _forget(self, member: Waiter) -> bool:
         """Takes it out of the queue; whether it was there."""
         self._waiters.pop(member.ticket.id, None)
         return self._planner.withdraw(member.ticket)
 
-    def _refuse(self, member: _Waiter, exc: EngineError, outcome: str) -> None:
+    def _refuse(self, member: Waiter, exc: EngineError, outcome: str) -> None:
         """Answers with `exc`, unless it was answered or its caller has gone."""
         if not member.answer.done():
             self._stats.samples.labels(outcome).inc()

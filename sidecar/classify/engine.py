@@ -42,6 +42,11 @@ class Engine(Protocol):
         """How many batches run at the same time; 1 or more."""
         ...
 
+    @property
+    def alive(self) -> bool:
+        """Whether a batch may still succeed; if not, the process should end."""
+        ...
+
     async def infer(self, batch: Sequence[Picture]) -> NDArray[np.float32]:
         """Scores of shape `(len(batch), labels)`, each in 0…1; one row per picture.
 

@@ -4,6 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from sidecar.config.models import ModelHash
 from sidecar.config.section import Section
 from sidecar.decide.policyset import Policy, Selector
 from sidecar.decide.rules import Rule, UnknownRule
@@ -62,7 +63,11 @@ class UnknownConfig(Section):
 
 
 class PolicyConfig(Section):
-    """One policy for the streams it matches; the first match holds."""
+    """One policy for the streams it matches; the first match holds.
+
+    `calibrated_for` lists the models (by hash) whose scores its thresholds were set
+    for; with another one the configuration is refused. Empty: any.
+    """
 
     name: Name
     match: SelectorConfig = SelectorConfig()
@@ -70,6 +75,7 @@ class PolicyConfig(Section):
     unknown: UnknownConfig | None = None
     stale_after_s: Span = 10.0
     dry_run: bool = False
+    calibrated_for: tuple[ModelHash, ...] = ()
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from sidecar.config.bus import MqttConfig, OutboxConfig
 from sidecar.config.fields import BearerToken, BesideConfig, ExistingFile, HttpUrl
 from sidecar.config.listeners import ControlConfig, WebrtcConfig, WhipConfig
+from sidecar.config.models import CanaryConfig, SwapConfig, UnchangedConfig
 from sidecar.config.policies import PolicyConfig, SelectorConfig
 from sidecar.config.section import Fraction, Id, Seconds, Section, checked_id
 from sidecar.decide.policyset import PolicySet
@@ -155,9 +156,13 @@ class Config(Section):
     site: Id = "default"
     sidecar: Id = "sidecar"
     model: str = "testcard"
+    models: tuple[str, ...] = ()
     models_dir: BesideConfig | None = None
     log: LogConfig = LogConfig()
     engine: EngineConfig = EngineConfig()
+    swap: SwapConfig = SwapConfig()
+    canary: CanaryConfig | None = None
+    unchanged: UnchangedConfig | None = None
     batch: BatchConfig = BatchConfig()
     sampling: SamplingConfig = SamplingConfig()
     groups: tuple[GroupConfig, ...] = ()
@@ -173,6 +178,28 @@ class Config(Section):
     drain_s: Seconds = 8.0
 
     _checked_ids = field_validator("site", "sidecar")(checked_id)
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """The models that look at every sample, by name or path; the first leads."""
+        return self.models or (self.model,)
+
+    @field_validator("models")
+    @classmethod
+    def _each_once(cls, models: tuple[str, ...]) -> tuple[str, ...]:
+        if not models:
+            raise ValueError("name at least one, or leave it out for 'model: testcard'")
+        if len(set(models)) != len(models):
+            raise ValueError("each model once")
+        return models
+
+    @model_validator(mode="after")
+    def _one_way_to_say_it(self) -> Self:
+        if self.models and "model" in self.model_fields_set:
+            raise ValueError(
+                "give one of 'model' (a name) and 'models' (a list), not both"
+            )
+        return self
 
     @field_validator("streams")
     @classmethod

@@ -32,6 +32,7 @@ __all__ = [
     "UnknownRule",
     "carry",
     "comeback",
+    "hits_in",
     "initial",
     "observe",
     "reverse",
@@ -81,6 +82,16 @@ def observe(
         blind=None,
     )
     return _settle(policy, stream_id, seen, now, tuple(actions))
+
+
+def hits_in(policy: Policy, scores: Scores) -> frozenset[str]:
+    """The rungs, `action:category`, that hear a hit in `scores`."""
+    return frozenset(
+        f"{rule.action}:{rule.category}"
+        for rule in policy.rules
+        if (label := scores.by_category.get(rule.category)) is not None
+        and label.score >= rule.enter
+    )
 
 
 def unseen(

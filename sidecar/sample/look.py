@@ -36,7 +36,9 @@ class Look:
         self._openings = Openings()
         self._opening: Opening | None = None  # the one that is rested for
         self._planned: bool | None = None  # whether everything, audits apart
-        self._decoder = Decoder(source.codec, subject.fmt, subject.arena)
+        self._decoder = Decoder(
+            source.codec, subject.fmt, subject.arena, subject.formats
+        )
         self._timer: asyncio.TimerHandle | None = None
         self._accounted_at = self._now
 
@@ -150,6 +152,8 @@ class Look:
             decoded_at=now,
             receive_s=decoded.completed_at - decoded.received_at,
             decode_s=max(0.0, now - decoded.completed_at),
+            fmt=decoded.fmt,
+            others=decoded.others,
         )
         memory = "own" if lease_of(decoded.picture) is None else "slot"
         self._subject.stats.pictures.labels(memory).inc()

@@ -6,7 +6,7 @@ from typing import Final
 
 from sidecar.arena import PictureArena
 from sidecar.clock import Clock
-from sidecar.domain import PictureFormat, Sample
+from sidecar.domain import Formats, PictureFormat, Sample
 from sidecar.sample.audit import Audit
 from sidecar.sample.budget import Demand
 from sidecar.sample.cadence import Cadence
@@ -32,6 +32,7 @@ class Sampler:
         stats: Counters.
         uniform: Draws from [0, 1), for the jitter and the audits.
         arena: Where pictures are put; each in memory of its own if None.
+        formats: What all models want to see at present; None: `fmt` alone, for ever.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - one caller, the composition root
@@ -44,6 +45,7 @@ class Sampler:
         stats: Stats,
         uniform: Callable[[], float],
         arena: PictureArena | None = None,
+        formats: Formats | None = None,
     ) -> None:
         self._settings = settings
         self.clock = clock
@@ -57,6 +59,7 @@ class Sampler:
             Cadence(settings.cadence, uniform),
             Audit(settings.audit, uniform),
             arena,
+            formats,
         )
         self._risk = Risk(settings.cadence.burst_trigger)
         self._look: Look | None = None

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sidecar.arena import PictureArena
 from sidecar.clock import Clock
-from sidecar.domain import AccessUnit, Codec, PictureFormat, Want
+from sidecar.domain import AccessUnit, Codec, Formats, PictureFormat, Want
 from sidecar.sample.audit import Audit, AuditSettings
 from sidecar.sample.cadence import Cadence, CadenceSettings
 from sidecar.sample.keyframes import DecodeMode
@@ -67,6 +67,7 @@ class Subject:
         cadence: When a sample is due.
         audit: When the pictures between keyframes are looked into.
         arena: Where pictures are put; each in memory of its own if None.
+        formats: What all models want to see at present; None: `fmt` alone, for ever.
     """
 
     stream_id: str
@@ -78,3 +79,4 @@ class Subject:
     cadence: Cadence
     audit: Audit
     arena: PictureArena | None = None
+    formats: Formats | None = None

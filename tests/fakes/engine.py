@@ -47,6 +47,11 @@ class FakeEngine:
         """Open until a test shuts it."""
         self.gate.set()
 
+    @property
+    def alive(self) -> bool:
+        """Until it is closed."""
+        return not self.closed
+
     async def infer(self, batch: Sequence[Picture]) -> NDArray[np.float32]:
         """See `Engine.infer`."""
         if self.closed:

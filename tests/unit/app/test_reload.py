@@ -114,14 +114,17 @@ async def test_what_only_a_restart_changes_is_said(tmp_path: Path) -> None:
         assert line["keys"] == ["sampling", "drain_s"]
 
 
-async def test_rules_are_checked_against_the_model_that_runs(tmp_path: Path) -> None:
-    """Another model in the file would need a restart; until then its rules are deaf."""
+async def test_rules_are_checked_against_the_models_of_the_file(tmp_path: Path) -> None:
+    """A rule that its models would never wake is refused; so is a missing model."""
     async with app_house(tmp_path) as app:
         path = tmp_path / "sidecar.yaml"
-        text = path.read_text().replace("sexual.explicit", "drugs")
-        path.write_text(f"model: another\n{text}")
+        text = path.read_text()
+        path.write_text(text.replace("sexual.explicit", "drugs"))
         assert not await _reloader(app).reload()
         assert "never given by model 'testcard'" in str(_reloader(app).fault)
+        path.write_text(f"model: another\n{text}")
+        assert not await _reloader(app).reload()
+        assert "'another': no such model" in str(_reloader(app).fault)
 
 
 def test_the_fingerprint_covers_both_files(tmp_path: Path) -> None:
