@@ -7,7 +7,7 @@ from av.video.frame import VideoFrame
 
 from sidecar.arena import PictureArena
 from sidecar.domain import NO_OTHERS, Formats, Picture, PictureFormat
-from sidecar.sample.resize import AVERAGING, Resizer
+from sidecar.sample.resize import AVERAGING, Resizer, placement
 
 
 class Views:
@@ -58,8 +58,7 @@ class Views:
     def averages(self, frame: VideoFrame, factor: float) -> bool:
         """Whether each picture shrinks the frame by `factor` or more, averaging."""
         return all(
-            min(frame.width / fmt.width, frame.height / fmt.height) >= factor
-            and fmt.resize in AVERAGING
+            fmt.resize in AVERAGING and _shrinks(frame, fmt) >= factor
             for fmt in self.formats
         )
 
@@ -78,3 +77,9 @@ class Views:
             if picture is not None:
                 return picture
         return np.empty((fmt.height, fmt.width, 3), np.uint8)
+
+
+def _shrinks(frame: VideoFrame, fmt: PictureFormat) -> float:
+    """How many pixels of the frame, along a side, make one of the picture at least."""
+    place = placement(fmt, frame.width, frame.height)
+    return min(frame.width / place.width, frame.height / place.height)
