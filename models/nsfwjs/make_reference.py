@@ -7,7 +7,8 @@
 The photographs are scikit-image's `chelsea` (CC0, Stefan van der Walt), `coffee` (CC0,
 Rachel Michetti) and `rocket` (SpaceX, released into the public domain), by its
 docstrings. Two are cut to the net's size, so that scores depend on the net alone; one
-keeps its own, so that the resize is tried too.
+keeps its own, so that the resize is tried too. A red and a blue field tell whether
+colours are swapped.
 """
 
 import base64
@@ -32,7 +33,7 @@ def square(picture: Image.Image) -> Image.Image:
 
 
 def pictures(folder: Path) -> dict[str, Image.Image]:
-    """The three, as they are kept."""
+    """The three and the two fields, as they are kept."""
     found = {
         name.partition(".")[0]: Image.open(folder / name).convert("RGB")
         for name in ("chelsea.png", "coffee.png", "rocket.jpg")
@@ -41,6 +42,8 @@ def pictures(folder: Path) -> dict[str, Image.Image]:
         "chelsea": found["chelsea"],
         "coffee": square(found["coffee"]),
         "rocket": square(found["rocket"]),
+        "red": Image.new("RGB", (SIDE, SIDE), (255, 0, 0)),
+        "blue": Image.new("RGB", (SIDE, SIDE), (0, 0, 255)),
     }
 
 

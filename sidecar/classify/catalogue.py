@@ -11,6 +11,7 @@ from sidecar.classify.verification import Check, VerifyReport, verify
 from sidecar.errors import ManifestError
 
 __all__ = [
+    "IMPORTABLE",
     "Check",
     "Entry",
     "VerifyReport",
@@ -20,6 +21,10 @@ __all__ = [
     "verify",
 ]
 
+IMPORTABLE: Final = {
+    "nsfwjs": "sidecar models import nsfwjs",
+    "nsfwjs-mid": "sidecar models import nsfwjs --variant mid",
+}
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _PACKAGE: Final = Path(__file__).parents[1]
 
@@ -55,6 +60,11 @@ def find(name_or_path: str, search: Sequence[Path]) -> Path:
         path = path.parent
     if _is_model(path):
         return path
+    if name_or_path in IMPORTABLE:
+        raise ManifestError(
+            f"model: {name_or_path!r}: is not here yet; fetch and convert it once with"
+            f" `{IMPORTABLE[name_or_path]}`"
+        )
     looked = ", ".join(str(folder) for folder in search) or "no folder"
     known = ", ".join(entry.name for entry in _folders(search)) or "none"
     raise ManifestError(

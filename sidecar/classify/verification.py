@@ -1,7 +1,7 @@
 """Puts a model through its paces before anybody relies on it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from sidecar.classify.labels import Combine
 from sidecar.classify.manifest import Manifest
 from sidecar.classify.onnx_session import EngineSettings, OnnxSession
+from sidecar.classify.reference import Reference, read
 from sidecar.domain import ModelRef, Picture
 from sidecar.errors import EngineError, ManifestError
+from sidecar.sample.resize import METHODS, resized
 
 _TOLERANCE: Final = 1e-3  # between batch sizes other kernels may be chosen
 _BATCH: Final = 4
@@ -69,11 +71,14 @@ def _checks(manifest: Manifest) -> Iterator[Check]:
         alone = {name: session.run([p])[0] for name, p in pictures.items()}
         yield Check("scores", ok=True, detail=f"in 0…1 on {', '.join(pictures)}")
         yield _batch_check(session, list(pictures.values()), list(alone.values()))
+        yield _sum_check(manifest, list(alone.values()))
+        yield _colour_note(manifest, alone)
+        yield _resize_note(session)
+        yield from _reference_checks(session)
     except EngineError as exc:
         yield Check("scores", ok=False, detail=str(exc))
-        return
-    yield _sum_check(manifest, list(alone.values()))
-    yield _colour_note(manifest, alone)
+    except ManifestError as exc:
+        yield Check("reference", ok=False, detail="; ".join(exc.faults))
 
 
 def _pictures(height: int, width: int) -> dict[str, Picture]:
@@ -114,8 +119,76 @@ def _sum_check(manifest: Manifest, rows: list[_Scores]) -> Check:
 
 
 def _colour_note(manifest: Manifest, rows: dict[str, _Scores]) -> Check:
-    """No fault can be seen from here, but a swap of colours should not surprise."""
+    """A net that cannot tell red from blue has no order of colours to be tried."""
     off = float(np.abs(rows["red"] - rows["blue"]).max())
     order = manifest.input.color
     note = f"the net is fed {order}; red and blue differ by {off:.3f} in a score"
     return Check("colour order", ok=True, detail=note)
+
+
+def _resize_note(session: OnnxSession) -> Check:
+    """How far a score would move if frames were resized otherwise than declared."""
+    fmt = session.manifest.format
+    chart = _chart(3 * fmt.height, 5 * fmt.width)
+    said = session.run([resized(chart, fmt)])[0]
+    moved = {
+        method: float(np.abs(session.run([resized(chart, other)])[0] - said).max())
+        for method in METHODS
+        if (other := replace(fmt, resize=method)) != fmt
+    }
+    worst = max(moved, key=moved.__getitem__)
+    note = f"{worst} instead of {fmt.resize} moves a score by {moved[worst]:.3f}"
+    return Check("resize", ok=True, detail=f"{note} on a test chart")
+
+
+def _chart(height: int, width: int) -> Picture:
+    """A wave that is finest in the middle, in three colours: hard on any resize."""
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    phases = 400 / (0.2 + x**2 + y**2)
+    channels = [127.5 + 127.5 * np.sin(phases + turn) for turn in (0, 2, 4)]
+    return np.stack(channels, axis=2).astype(np.uint8)
+
+
+def _reference_checks(session: OnnxSession) -> Iterator[Check]:
+    """Pictures whose scores are known: the net and its colours, then the resize."""
+    manifest = session.manifest
+    known = read(manifest.path.parent, len(manifest.labels))
+    size = (manifest.input.height, manifest.input.width)
+    fitting = [r for r in known if r.picture.shape[:2] == size]
+    others = [r for r in known if r.picture.shape[:2] != size]
+    if fitting:
+        yield _against(session, "reference", fitting)
+    if others:
+        yield _against(session, "reference resized", others)
+
+
+def _against(session: OnnxSession, name: str, known: list[Reference]) -> Check:
+    """The model's scores beside the original's."""
+    swapped = {r.name: _off(session, r, r.picture[..., ::-1]) for r in known}
+    straight = {r.name: _off(session, r, r.picture) for r in known}
+    allowed = {r.name: _allowed(session, r) for r in known}
+    worst = max(straight, key=lambda key: straight[key] / allowed[key])
+    detail = f"{', '.join(straight)}: at most {straight[worst]:.1e} off ({worst})"
+    if straight[worst] <= allowed[worst]:
+        return Check(name, ok=True, detail=detail)
+    if all(swapped[key] <= allowed[key] for key in swapped):
+        mend = "red and blue are swapped; mend input.color"
+    else:
+        mend = "mend scale, mean, std, color, resize or the order of labels"
+    return Check(
+        name, ok=False, detail=f"{detail}; {allowed[worst]:g} is allowed: {mend}"
+    )
+
+
+def _off(session: OnnxSession, reference: Reference, picture: Picture) -> float:
+    """The largest difference of a score, by production's own resize."""
+    shown = resized(picture, session.manifest.format)
+    return float(np.abs(session.run([shown])[0] - reference.scores).max())
+
+
+def _allowed(session: OnnxSession, reference: Reference) -> float:
+    """How far a score may be off: more where the resize takes part."""
+    spec = session.manifest.input
+    if reference.picture.shape[:2] == (spec.height, spec.width):
+        return reference.tolerance
+    return reference.resize_tolerance

@@ -2,17 +2,31 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sidecar.errors import ConfigError
 
+if TYPE_CHECKING:
+    from sidecar.classify.manifest import Manifest
+    from sidecar.classify.verification import VerifyReport
+
 models = typer.Typer(help="The models at hand.", no_args_is_help=True)
+importing = typer.Typer(help="Bring a model in.", no_args_is_help=True)
+models.add_typer(importing, name="import")
 
 ModelsDir = Annotated[
     Path | None,
     typer.Option("--models-dir", help="Look here before the user's and the bundled."),
+]
+
+PutInto = Annotated[
+    Path | None,
+    typer.Option("--models-dir", help="Put it here, not among the user's models."),
+]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="In place of another model of its name.")
 ]
 
 
@@ -43,7 +57,44 @@ def models_verify(name: str, models_dir: ModelsDir = None) -> None:
     from sidecar.classify.catalogue import verify
 
     report = verify(find_manifest(name, models_dir))
-    for found in report.checks:
-        typer.echo(f"{'ok  ' if found.ok else 'FAIL'} {found.name}: {found.detail}")
+    _tell(report)
     if not report.ok:
         raise ConfigError(f"model {name!r} does not do what its manifest says")
+
+
+@importing.command("nsfwjs")
+def import_nsfwjs(
+    tarball: Annotated[
+        Path | None,
+        typer.Option(help="The package as `npm pack` brings it; else npm is asked."),
+    ] = None,
+    variant: Annotated[
+        str, typer.Option(help="v2 (`nsfwjs`), or mid: larger (`nsfwjs-mid`).")
+    ] = "v2",
+    models_dir: PutInto = None,
+    replace: Replace = False,
+) -> None:
+    """Fetch nsfwjs (MIT) from npm, convert it, and prove that it says the same."""
+    from sidecar.config.places import user_models
+    from sidecar.models import npm, nsfwjs
+    from sidecar.models.tarball import read_tarball
+
+    if variant not in list(nsfwjs.Variant):
+        raise ConfigError(f"--variant {variant!r} is not known; use v2 or mid")
+    data = read_tarball(tarball) if tarball else npm.pack(nsfwjs.PACKAGE)
+    folder = models_dir or user_models()
+    chosen = nsfwjs.Variant(variant)
+    _installed(*nsfwjs.import_nsfwjs(data, chosen, folder, replace=replace))
+
+
+def _installed(manifest: "Manifest", report: "VerifyReport") -> None:
+    _tell(report)
+    typer.echo(
+        f"installed in {manifest.path.parent}; a configuration uses it with"
+        f" `model: {manifest.name}`"
+    )
+
+
+def _tell(report: "VerifyReport") -> None:
+    for found in report.checks:
+        typer.echo(f"{'ok  ' if found.ok else 'FAIL'} {found.name}: {found.detail}")

@@ -1,16 +1,19 @@
 """`verify` tells a sound model from one that does not do what its card says."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
+from PIL import Image
 
 from sidecar.classify.catalogue import VerifyReport, bundled_models, find, verify
 from sidecar.classify.manifest import load
 from sidecar.classify.onnx_session import OnnxSession
-from sidecar.domain import Category
+from sidecar.domain import Category, Picture
 from tests.fakes.onnx_models import (
+    GAIN,
     SIDE,
     card,
     mean_colour,
@@ -31,10 +34,12 @@ def test_a_sound_model_passes(tmp_path: Path) -> None:
     assert report.ok, failed(report)
     names = [check.name for check in report.checks]
     assert names == [
-        *("hash", "graph", "shapes", "scores", "batch", "combine", "colour order")
+        *("hash", "graph", "shapes", "scores", "batch", "combine", "colour order"),
+        "resize",
     ]
     assert "Transpose, Cast, Mul, Add, Softmax" in report.checks[1].detail
-    assert "fed rgb; red and blue differ by 0.9" in report.checks[-1].detail
+    assert "fed rgb; red and blue differ by 0.9" in report.checks[6].detail
+    assert "instead of area moves a score by 0." in report.checks[7].detail
 
 
 def test_independent_labels_need_no_sum(tmp_path: Path) -> None:
@@ -92,6 +97,80 @@ def test_a_picture_that_suffers_from_company_is_told(tmp_path: Path) -> None:
     )
     report = verify(load(write(tmp_path / "m", model, card())))
     assert list(failed(report)) == ["batch"]
+
+
+def with_references(
+    folder: Path, rows: dict[str, tuple[Picture, list[float]]], **changes: object
+) -> Path:
+    """A model of mean colours that brings its own proof."""
+    mean_colour_folder(folder, **changes)
+    kept = folder / "reference"
+    kept.mkdir()
+    for name, (picture, _) in rows.items():
+        Image.fromarray(picture).save(kept / f"{name}.png")
+    scores = {name: row for name, (_, row) in rows.items()}
+    card = {"made_by": "hand", "scores": scores, "resize_tolerance": 0.01}
+    (kept / "scores.json").write_text(json.dumps(card))
+    return folder
+
+
+def told(red: float, blue: float) -> list[float]:
+    """What the net says of a picture with these means, of 0…1."""
+    powers = np.exp(GAIN * np.array([red, 0, blue]))
+    return list((powers / powers.sum()).tolist())
+
+
+def field(width: int, height: int, red: int, blue: int) -> Picture:
+    """One colour."""
+    return np.full((height, width, 3), (red, 0, blue), np.uint8)
+
+
+RED = field(SIDE, SIDE, 255, 0), told(1, 0)
+BLUE = field(SIDE, SIDE, 0, 255), told(0, 1)
+WIDE = field(32, 16, 0, 255), told(0, 1)
+BARRED = field(32, 16, 0, 255), told(0, 0.5)
+
+
+def test_a_model_may_bring_its_own_proof(tmp_path: Path) -> None:
+    """Pictures with known scores try the net, its colours, and the resize."""
+    rows = {"red": RED, "blue": BLUE, "wide": WIDE}
+    report = verify(load(with_references(tmp_path / "m", rows)))
+    assert report.ok, failed(report)
+    assert [check.name for check in report.checks[-2:]] == [
+        *("reference", "reference resized")
+    ]
+
+
+def test_swapped_colours_are_told(tmp_path: Path) -> None:
+    """A red and a blue field say it, for a net that is fed in the wrong order."""
+    folder = with_references(
+        tmp_path / "m", {"red": RED, "blue": BLUE}, input={"color": "bgr"}
+    )
+    report = verify(load(folder))
+    assert "are swapped; mend input.color" in failed(report)["reference"]
+
+
+def test_another_scale_is_told(tmp_path: Path) -> None:
+    """Scores that fit neither way round."""
+    folder = with_references(tmp_path / "m", {"red": RED}, input={"scale": 1 / 100})
+    report = verify(load(folder))
+    assert "mend scale, mean, std, color" in failed(report)["reference"]
+
+
+def test_another_resize_is_told(tmp_path: Path) -> None:
+    """A picture of its own size shows whether frames are fitted in as declared."""
+    rows = {"wide": BARRED}
+    good = with_references(tmp_path / "a", rows, input={"fit": "pad_end"})
+    assert verify(load(good)).ok
+    bad = verify(load(with_references(tmp_path / "b", rows)))
+    assert "resize or the order of labels" in failed(bad)["reference resized"]
+
+
+def test_a_broken_proof_is_told(tmp_path: Path) -> None:
+    """A proof that cannot be read proves nothing."""
+    folder = with_references(tmp_path / "m", {"red": RED})
+    (folder / "reference" / "red.png").unlink()
+    assert "red.png: cannot be read" in failed(verify(load(folder)))["reference"]
 
 
 def test_the_reference_model_is_sound() -> None:
