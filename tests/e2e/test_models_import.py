@@ -1,9 +1,9 @@
 """nsfwjs comes from the real registry, is converted, proved, and used by its name."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from os import environ
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ def sidecar(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """The command, as a user with this data folder."""
     return subprocess.run(  # noqa: S603 our own command
         [sys.executable, "-m", "sidecar", *words],
-        env={**environ, "XDG_DATA_HOME": str(home)},
+        env=dict(os.environ, XDG_DATA_HOME=str(home)),  # noqa: TID251 as the user's
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -72,7 +72,7 @@ def test_nsfwjs_is_imported_verified_and_configured(
 def test_the_conversion_says_what_the_original_says(
     tarball: Path, tmp_path: Path, variant: str, name: str, bytes_: float
 ) -> None:
-    """Scores of the reference pixels within 1e-5; of a resized photograph within .02."""
+    """Scores of the reference pixels within 1e-5; of a resized one within .02."""
     words = ("--tarball", str(tarball), "--variant", variant)
     done = sidecar(
         tmp_path, *("models", "import", "nsfwjs"), *words, "--models-dir", str(tmp_path)
