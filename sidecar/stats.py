@@ -55,6 +55,7 @@ class Stats:
         self._classify(reg)
         self._decide(reg)
         self._publish(reg)
+        self._oversee(reg)
 
     def _ingest(self, reg: CollectorRegistry) -> None:
         self.streams = Gauge(
@@ -232,6 +233,34 @@ class Stats:
             "sidecar_inbound_total",
             "Inbound MQTT messages by kind and outcome: accepted, refused.",
             ("kind", "outcome"),
+            registry=reg,
+        )
+
+    def _oversee(self, reg: CollectorRegistry) -> None:
+        self.page_readers = Gauge(
+            "sidecar_page_readers", "Pages that are kept up to date.", registry=reg
+        )
+        self.shadow_actions = Counter(
+            "sidecar_shadow_actions_total",
+            "Actions that a shadow policy would have asked for; none was sent.",
+            ("action", "category"),
+            registry=reg,
+        )
+        self.outcomes = Counter(
+            "sidecar_outcomes_total",
+            "Reviewers' outcomes by rule: confirm, clear.",
+            ("policy", "rule", "outcome"),
+            registry=reg,
+        )
+        self.overturn_ratio = Gauge(
+            "sidecar_overturn_ratio",
+            "Cleared over reviewed actions of a rule, since the start.",
+            ("policy", "rule"),
+            registry=reg,
+        )
+        self.paused_streams = Gauge(
+            "sidecar_paused_streams",
+            "Streams whose automation a person has paused.",
             registry=reg,
         )
 

@@ -14,7 +14,7 @@ import httpx
 from sidecar import __version__
 from sidecar.app.changeover import Changeover
 from sidecar.app.control import AppControl
-from sidecar.app.front import open_front
+from sidecar.app.front import Front, open_front
 from sidecar.app.heartbeat import Heartbeat
 from sidecar.app.inbox import Inbox
 from sidecar.app.intake import InProcess
@@ -68,7 +68,7 @@ class App:
     pipeline: Pipeline
     streams: Streams
     factory: StreamFactory
-    control_server: HttpServer
+    front: Front
     beat: Heartbeat
     whip: WhipEndpoint | None = None
     whip_server: HttpServer | None = None
@@ -81,7 +81,7 @@ class App:
 
     def ports(self) -> dict[str, int]:
         """The bound port of each listener."""
-        ports = {"control": self.control_server.port}
+        ports = {"control": self.front.server.port}
         if self.whip_server is not None:
             ports["whip"] = self.whip_server.port
         return ports
@@ -127,7 +127,8 @@ async def build(
     health = Health()
     health.watch("engine", lambda: roster.alive)
     control = AppControl(streams, pipeline, publisher, factory, clock)
-    control_server = await open_front(control, health, stack)
+    front = await open_front(control, health, stack)
+    inbox.on_outcome = front.overseer.heard
     changeover = Changeover(
         roster,
         partial(load_ensemble, config, clock=clock, stats=stats),
@@ -147,7 +148,7 @@ async def build(
         pipeline=pipeline,
         streams=streams,
         factory=factory,
-        control_server=control_server,
+        front=front,
         beat=Heartbeat(publisher, changeover, owed, health, reloader, recorder),
         reloader=reloader,
     )

@@ -150,7 +150,7 @@ async def _flow(app: App, stop: asyncio.Event, started: Started | None) -> None:
                 spawn(app.whip.close(), "whip-close")
             await _stop_intake(app)
         await _within(_FINISH_S, app.changeover.drain(), "batch")
-        await app.control_server.stop()
+        await app.front.stop()
         for task in background:
             task.cancel()
 
@@ -160,7 +160,9 @@ def _background(app: App) -> list[tuple[str, Coroutine[Any, Any, None]]]:
     work = [
         ("ticks", app.streams.run_ticks()),
         ("heartbeat", app.beat.run()),
-        ("control", app.control_server.run()),
+        ("control", app.front.server.run()),
+        ("live", app.front.live.run()),
+        ("outcomes", app.front.overseer.run()),
     ]
     if app.whip_server is not None:
         work.append(("whip", app.whip_server.run()))

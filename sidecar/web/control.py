@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from fastapi import FastAPI, Security
+from fastapi import APIRouter, FastAPI, Security
 from fastapi.security import HTTPBearer
 from starlette.middleware import Middleware
 
@@ -13,6 +13,7 @@ from sidecar.web.deeds import Deeds, NoDeeds, Witness
 from sidecar.web.health import Health
 from sidecar.web.limits import RequestLimits
 from sidecar.web.login_routes import LoginRoutes
+from sidecar.web.look_routes import LIVE_PATH
 from sidecar.web.metrics import ProbeRoutes
 from sidecar.web.ports import Control
 from sidecar.web.problems import HANDLERS, ProblemView
@@ -30,6 +31,7 @@ def control_app(
     stats: Stats,
     access: Access,
     deeds: Deeds | None = None,
+    *more: APIRouter,
 ) -> FastAPI:
     """The application.
 
@@ -40,6 +42,7 @@ def control_app(
         access: Whose token is demanded on everything but the open paths; nobody's only
             on loopback (`require_token_beyond_loopback`).
         deeds: The audit log; None keeps none.
+        more: Further routes.
     """
     deeds = deeds or NoDeeds()
     app = _App(
@@ -52,13 +55,15 @@ def control_app(
         middleware=[
             Middleware(Guard, access=access, stats=stats),
             Middleware(Witness, deeds=deeds),
-            Middleware(RequestLimits, stats=stats),
+            Middleware(RequestLimits, stats=stats, endless=frozenset({LIVE_PATH})),
         ],
         redirect_slashes=False,
     )
     bearer = Security(HTTPBearer(auto_error=False, description="If one is configured."))
     app.include_router(StreamRoutes(control).router(), dependencies=[bearer])
     app.include_router(LoginRoutes(access, deeds).router())
+    for router in more:
+        app.include_router(router, dependencies=[bearer])
     app.include_router(ProbeRoutes(health, stats).router())
     return app
 

@@ -51,6 +51,13 @@ class UnknownStream(ControlError):
     code = "unknown_stream"
 
 
+class UnknownAction(ControlError):
+    """There is no action of this id, or not any more."""
+
+    status = HTTPStatus.NOT_FOUND
+    code = "unknown_action"
+
+
 class StreamConflict(ControlError):
     """The stream belongs to the configuration or to a publisher, not to the API."""
 

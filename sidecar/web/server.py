@@ -17,6 +17,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from sidecar.errors import ConfigError
 
 _BACKLOG: Final = 128
+_USER_TIMEOUT: Final[int | None] = getattr(socket, "TCP_USER_TIMEOUT", None)
+_UNREAD_MS: Final = 60_000
 _NEVER_ASK: Final = "-"  # without one, OpenSSL would ask on the terminal
 
 
@@ -238,6 +240,8 @@ def _listen(settings: ServerSettings) -> socket.socket:
     # asyncio sets it only where the protocol number says TCP; create_server's says 0.
     # With Nagle each reply on a kept-alive connection waits some 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if _USER_TIMEOUT is not None:  # a peer that reads nothing is let go, Linux only
+        listener.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, _UNREAD_MS)
     return listener
 
 

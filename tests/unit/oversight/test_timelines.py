@@ -9,14 +9,14 @@ from sidecar.domain import (
 )
 from sidecar.oversight.ledger import Ledger
 from sidecar.oversight.timelines import SPARK, Timelines, top_of
-from tests.fakes.policy_run import CLOSED, POLICY, Run, X, scores
+from tests.fakes.policy_run import CLOSED, POLICY, Run, scores
 
 STREAM = Stream("s", SourceKind.WHIP)
 
 
 def test_scores_and_turns_are_remembered() -> None:
     """Each verdict once as long as it says the same; the newest scores for the row."""
-    timelines, run = Timelines(Ledger([X])), Run(POLICY)
+    timelines, run = Timelines(Ledger()), Run(POLICY)
     timelines.began(STREAM, POLICY, 0.0)
     for at in range(SPARK + 2):
         got, step = scores(float(at), 0.1), run.saw(float(at), 0.1)
@@ -36,7 +36,7 @@ def test_scores_and_turns_are_remembered() -> None:
 
 def test_a_stream_that_ended_is_still_known() -> None:
     """And goes on where it was if it comes back, under another policy too."""
-    timelines, run = Timelines(Ledger([X])), Run(POLICY)
+    timelines, run = Timelines(Ledger()), Run(POLICY)
     timelines.began(STREAM, POLICY, 0.0)
     timelines.scored(STREAM, POLICY, scores(1.0, 0.9), run.saw(1.0, 0.9), 1.0)
     timelines.cleared(STREAM, POLICY, run.reversed(2.0), 2.0)
@@ -55,7 +55,7 @@ def test_a_stream_that_ended_is_still_known() -> None:
 
 def test_a_thousand_ended_streams_are_kept() -> None:
     """One that was never begun is none."""
-    timelines = Timelines(Ledger([X]))
+    timelines = Timelines(Ledger())
     timelines.ended(STREAM, 1.0)
     assert timelines.get("s") is None
     for number in range(1001):
