@@ -12,9 +12,11 @@ from typing import Final
 import httpx
 
 from sidecar import __version__
+from sidecar.app.canary import Canary, canary_of
 from sidecar.app.changeover import Changeover
 from sidecar.app.control import AppControl
 from sidecar.app.front import Front, open_front
+from sidecar.app.gate import gate_of
 from sidecar.app.heartbeat import Heartbeat
 from sidecar.app.inbox import Inbox
 from sidecar.app.intake import InProcess
@@ -73,6 +75,7 @@ class App:
     whip: WhipEndpoint | None = None
     whip_server: HttpServer | None = None
     reloader: Reloader | None = None
+    canary: Canary | None = None
 
     @property
     def model_names(self) -> list[str]:
@@ -113,7 +116,10 @@ async def build(
     publisher = _publisher(factory, inbox)
     await publisher.open()
     owed = Owed(publisher, clock, stats)
-    pipeline = Pipeline(roster, publisher, owed, clock, stats)
+    gate = gate_of(config, roster, stats)
+    pipeline = Pipeline(gate or roster, publisher, owed, clock, stats)
+    if gate is not None:
+        pipeline.add_onlooker(gate)
     recorder = add_recorder(config, pipeline, clock, stats, stack)
     streams = Streams(
         pipeline,
@@ -136,6 +142,7 @@ async def build(
         stats,
     )
     stack.push_async_callback(changeover.close)
+    canary = canary_of(config, roster, decoders, clock, stats)
     reloader = None
     if path is not None:
         wanted = reload or asyncio.Event()
@@ -151,7 +158,9 @@ async def build(
         front=front,
         beat=Heartbeat(publisher, changeover, owed, health, reloader, recorder),
         reloader=reloader,
+        canary=canary,
     )
+    app.beat.canary = canary
     _add_whip(app, stack)
     return app
 

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Final
 
+from sidecar.app.canary import Canary
 from sidecar.app.changeover import Changeover
 from sidecar.app.reload import Reloader
 from sidecar.publish.mqtt import MqttPublisher
@@ -18,11 +19,18 @@ _FAULTS: Final = (
     "outbox_full",
     "outbox_failing",
     "engine_failing",
+    "canary_missed",
 )
 
 
 class Heartbeat:
-    """Carries the parts' word to `/readyz` and to the retained status message."""
+    """Carries the parts' word to `/readyz` and to the retained status message.
+
+    Attributes:
+        canary: Whose word is carried along; None if there is none.
+    """
+
+    canary: Canary | None = None
 
     def __init__(
         self,
@@ -64,6 +72,8 @@ class Heartbeat:
     def beat(self) -> None:
         """One look at all parts."""
         found = set(self._publisher.health().problems)
+        if self.canary is not None and self.canary.fault is not None:
+            found.add("canary_missed")
         if self._changeover.roster.failures_in_a_row:
             found.add("engine_failing")
         if self._owed.oldest_s > _OWED_S:  # a disk that hangs says nothing

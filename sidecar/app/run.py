@@ -170,6 +170,8 @@ def _background(app: App) -> list[tuple[str, Coroutine[Any, Any, None]]]:
         work.append(("whip-reaper", _reap(app.whip)))
     if app.reloader is not None:
         work.append(("reload", app.reloader.run()))
+    if app.canary is not None:
+        work.append(("canary", app.canary.run()))
     return work
 
 

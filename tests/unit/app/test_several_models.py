@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from sidecar.app.build import App
+from sidecar.app.control import AppControl
 from sidecar.decide.onlooker import Onlooker
-from sidecar.domain import Category, Scores, UnknownReason
+from sidecar.domain import Category, Scores, UnknownReason, VerdictState
 from sidecar.testcard.clip import Clip, write_clip
 from tests.fakes.onnx_models import card as model_card
 from tests.fakes.onnx_models import mean_colour, mean_colour_folder, write
@@ -60,9 +61,9 @@ async def watched(app: App) -> AsyncIterator[Heard]:
             await app.changeover.close()
 
 
-def _stream(folder: Path) -> dict[str, object]:
+def _stream(folder: Path, cover: float = 0.7) -> dict[str, object]:
     """A clip that shows a card, over and over, and is sampled as fast as it goes."""
-    clip = Clip(width=320, height=240, fps=10, clean_s=0, card_s=1)
+    clip = Clip(width=320, height=240, fps=10, clean_s=0, card_s=1, cover=cover)
     write_clip(folder / "card.webm", Category.SEXUAL_EXPLICIT, clip)
     file = {"path": "card.webm", "loop": True, "realtime": False}
     sampling = {"interval_s": 0.02, "burst_interval_s": 0.02, "decode": "all"}
@@ -140,3 +141,32 @@ async def test_a_refused_model_leaves_the_old_policies(tmp_path: Path) -> None:
         assert (await heard.scores.get()).model.name == "mean-colour"
         app.beat.beat()
         assert not heard.lost
+
+
+async def test_a_still_card_is_taken_down_on_kept_scores(tmp_path: Path) -> None:
+    """It is classified once; the takedown's evidence says that the rest were kept."""
+    stream = await asyncio.to_thread(_stream, tmp_path, cover=1.0)
+    gate = {"max_s": 60}
+    async with (
+        app_house(tmp_path, unchanged=gate, streams=[stream]) as app,
+        watched(app) as heard,
+    ):
+        since = [(await heard.scores.get()).unchanged_since for _ in range(3)]
+        watch = app.streams.get("studio")
+        assert watch is not None
+        assert since[0] is None
+        assert since[1] is not None
+        assert since[1] == since[2]
+        assert watch.verdict.state is VerdictState.VIOLATING
+        assert watch.cut
+        view = next(v for v in _control(app).list_streams() if v.id == "studio")
+        assert view.unchanged_for_s is not None
+        await app.streams.remove("studio")
+    counted = app.factory.stats.registry
+    assert (counted.get_sample_value("sidecar_unchanged_total") or 0) >= 2
+
+
+def _control(app: App) -> AppControl:
+    return AppControl(
+        app.streams, app.pipeline, app.publisher, app.factory, app.factory.clock
+    )
