@@ -50,7 +50,7 @@ def _parser() -> Parser:
 
 
 @given(st.lists(entries(), max_size=8))
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_what_is_written_is_read(found: list[Entry]) -> None:
     """Every entry comes back equal, at microseconds and six decimals."""
     found = in_time(found)
@@ -204,7 +204,7 @@ _lines = st.text() | _json.map(json.dumps)
 
 
 @given(_lines | _broken.map(lambda broken: json.dumps(SAMPLE | broken)))
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_line_is_an_entry_or_a_fault(line: str) -> None:
     """Whatever stands there, nothing else comes of it."""
     for take in (_parser().take, parse_head):

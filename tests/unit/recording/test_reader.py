@@ -54,7 +54,7 @@ def test_the_last_line_of_a_killed_writer_is_passed_over(tmp_path: Path) -> None
 
 
 @given(st.integers(0, 400))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_packed_file_may_end_anywhere(tmp_path: Path, length: int) -> None:
     """Whatever was whole before the end is read, and the end is counted."""
     lines = "\n".join([*WHOLE, *(ENDED.format(at) for at in range(9)), ""])
@@ -101,7 +101,7 @@ def test_what_is_no_recording_is_told(tmp_path: Path) -> None:
 
 
 @given(data=st.binary(max_size=200), headed=st.booleans(), packed=st.booleans())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_are_read_or_refused(
     tmp_path: Path, *, data: bytes, headed: bool, packed: bool
 ) -> None:
