@@ -27,7 +27,7 @@ def check(model: ModelProto, manifest: Manifest) -> None:
     """
     faults = (
         list(_safety(model))
-        if _is_text(model)
+        if is_text(model)
         else ["has broken names; export it again"]
     )
     if not faults:
@@ -40,7 +40,7 @@ def check(model: ModelProto, manifest: Manifest) -> None:
         raise ManifestError(*(f"{manifest.model_path}: {fault}" for fault in faults))
 
 
-def _is_text(message: Message) -> bool:
+def is_text(message: Message) -> bool:
     """Whether all text in it is UTF-8: protobuf gives what is not as bytes."""
     for field, value in message.ListFields():
         if field.type == FieldDescriptor.TYPE_STRING:
@@ -49,7 +49,7 @@ def _is_text(message: Message) -> bool:
                 return False
         elif field.type == FieldDescriptor.TYPE_MESSAGE:
             parts = [value] if isinstance(value, Message) else value
-            if not all(map(_is_text, parts)):
+            if not all(map(is_text, parts)):
                 return False
     return True
 

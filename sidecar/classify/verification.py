@@ -153,9 +153,8 @@ def _reference_checks(session: OnnxSession) -> Iterator[Check]:
     """Pictures whose scores are known: the net and its colours, then the resize."""
     manifest = session.manifest
     known = read(manifest.path.parent, len(manifest.labels))
-    size = (manifest.input.height, manifest.input.width)
-    fitting = [r for r in known if r.picture.shape[:2] == size]
-    others = [r for r in known if r.picture.shape[:2] != size]
+    fitting = [r for r in known if _fits(session, r)]
+    others = [r for r in known if not _fits(session, r)]
     if fitting:
         yield _against(session, "reference", fitting)
     if others:
@@ -181,14 +180,21 @@ def _against(session: OnnxSession, name: str, known: list[Reference]) -> Check:
 
 
 def _off(session: OnnxSession, reference: Reference, picture: Picture) -> float:
-    """The largest difference of a score, by production's own resize."""
-    shown = resized(picture, session.manifest.format)
-    return float(np.abs(session.run([shown])[0] - reference.scores).max())
+    """The largest difference of a score; what does not fit is resized beforehand."""
+    if not _fits(session, reference):
+        picture = resized(picture, session.manifest.format)
+    scores = session.run([np.ascontiguousarray(picture)])[0]
+    return float(np.abs(scores - reference.scores).max())
 
 
 def _allowed(session: OnnxSession, reference: Reference) -> float:
     """How far a score may be off: more where the resize takes part."""
-    spec = session.manifest.input
-    if reference.picture.shape[:2] == (spec.height, spec.width):
+    if _fits(session, reference):
         return reference.tolerance
     return reference.resize_tolerance
+
+
+def _fits(session: OnnxSession, reference: Reference) -> bool:
+    """Whether the picture is what the net is fed, pixel for pixel."""
+    spec = session.manifest.input
+    return reference.picture.shape == (spec.height, spec.width, 3)

@@ -87,6 +87,41 @@ def import_nsfwjs(
     _installed(*nsfwjs.import_nsfwjs(data, chosen, folder, replace=replace))
 
 
+@importing.command("onnx")
+def import_onnx(
+    file: Annotated[Path, typer.Argument(help="The ONNX file.")],
+    manifest: Annotated[
+        Path, typer.Option(help="What it is: a model.yaml (docs/models.md).")
+    ],
+    preprocessor: Annotated[
+        Path | None, typer.Option(help="Hugging Face's preprocessor_config.json.")
+    ] = None,
+    models_dir: PutInto = None,
+    replace: Replace = False,
+) -> None:
+    """Bring a classifier or a detector of your own in, baked and proved.
+
+    Where the manifest and the graph differ, both are told with the mend; on a terminal
+    each mend can be taken at once.
+    """
+    import sys
+
+    from sidecar.config.places import user_models
+    from sidecar.models import onnx_import
+    from sidecar.models.dialogue import settle
+    from sidecar.models.source import open_source
+
+    source = open_source(file, manifest)
+    ask = _ask if sys.stdin.isatty() else None
+    card = settle(source, preprocessor, ask, lambda line: typer.echo(line, err=True))
+    folder = models_dir or user_models()
+    _installed(*onnx_import.import_onnx(source, card, folder, replace=replace))
+
+
+def _ask(question: str) -> bool:
+    return typer.confirm(question, default=True, err=True)
+
+
 def _installed(manifest: "Manifest", report: "VerifyReport") -> None:
     _tell(report)
     typer.echo(

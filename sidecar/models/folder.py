@@ -1,6 +1,5 @@
 """Puts a model into the models folder: whole and verified, or not at all."""
 
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -71,10 +70,13 @@ def _write(
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
+    write_card(folder, card)
+
+
+def write_card(folder: Path, card: Mapping[str, object]) -> None:
+    """Writes `model.yaml` into `folder`."""
     text = yaml.safe_dump(dict(card), sort_keys=False, allow_unicode=True)
     (folder / FILE_NAME).write_text(text, encoding="utf-8")
-    folder.chmod(0o755)  # the service may run as another user
-    shutil.copymode(folder, folder)
 
 
 def _verified(folder: Path) -> VerifyReport:

@@ -115,3 +115,36 @@ def model_of(
 def mean_colour_folder(folder: Path, **changes: Any) -> Path:  # noqa: ANN401
     """A whole good model folder."""
     return write(folder, mean_colour(), card(**changes))
+
+
+def boxes_of_colours(
+    *, anchors_first: bool = False, objectness: bool = False, sigmoid: bool = False
+) -> ModelProto:
+    """A detector for `CARD`'s input: each pixel is an anchor.
+
+    A box of four numbers; with `objectness` its green; then the classes red and blue.
+    With `sigmoid` the numbers are still to be put through one.
+    """
+    rows = [0, 0, 0, 0, *([1] if objectness else []), 0, 2]
+    nodes = [
+        helper.make_node("Reshape", ["x", "flat"], ["channels"]),
+        helper.make_node("Gather", ["channels", "rows"], ["picked"], axis=1),
+        helper.make_node("Mul", ["picked", "gain"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "shift"], ["moved"]),
+        helper.make_node("Transpose", ["moved"], ["y"], perm=[0, 2, 1])
+        if anchors_first
+        else helper.make_node("Identity", ["moved"], ["y"]),
+    ]
+    anchors = SIDE * SIDE
+    shape = [anchors, len(rows)] if anchors_first else [len(rows), anchors]
+    return model_of(
+        nodes,
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, SIDE, SIDE])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", *shape])],
+        weights={
+            "flat": np.array([0, 3, anchors], np.int64),
+            "rows": np.array(rows, np.int64),
+            "gain": np.float32(8 if sigmoid else 1),
+            "shift": np.float32(-4 if sigmoid else 0),
+        },
+    )

@@ -1,12 +1,14 @@
 """`sidecar models`: exit codes and sentences."""
 
+import io
 import sys
 from pathlib import Path
 
 import pytest
 
 from sidecar import cli
-from tests.fakes.onnx_models import mean_colour_folder
+from tests.fakes.onnx_models import mean_colour, mean_colour_folder
+from tests.unit.models.importing import source_of, spoken
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -58,3 +60,46 @@ def test_a_model_that_fails_its_own_proof_fails(
     said = capsys.readouterr()
     assert "FAIL scores: " in said.out
     assert "does not do what its manifest says" in said.err
+
+
+def test_a_file_of_one_s_own_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Into the user's models, by its name; what was filled in and proved is shown."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    said = spoken()
+    del said["input"]["name"]
+    source_of(tmp_path, mean_colour(), said)
+    words = (str(tmp_path / "my.onnx"), "--manifest", str(tmp_path / "my.yaml"))
+    assert run(monkeypatch, "import", "onnx", *words) == 0
+    shown = capsys.readouterr()
+    assert "input.name: 'x', as the graph's input 'x'" in shown.err
+    assert "ok   reference: red, blue, pattern" in shown.out
+    assert "`model: mean-colour`" in shown.out
+    assert run(monkeypatch, "verify", "mean-colour") == 0
+
+
+def test_a_manifest_that_differs_is_told_where_nobody_can_be_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2, every difference with its mend, nothing installed."""
+    source_of(tmp_path, mean_colour(), spoken(input={"width": 9}))
+    words = (str(tmp_path / "my.onnx"), "--manifest", str(tmp_path / "my.yaml"))
+    folder = ("--models-dir", str(tmp_path / "models"))
+    assert run(monkeypatch, "import", "onnx", *words, *folder) == 2
+    assert "input.width: the manifest says 9; the graph's" in capsys.readouterr().err
+    assert not (tmp_path / "models").exists()
+
+
+def test_on_a_terminal_a_mend_is_taken_by_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`y` takes the graph's value for the manifest's."""
+    source_of(tmp_path, mean_colour(), spoken(input={"width": 9}))
+    words = (str(tmp_path / "my.onnx"), "--manifest", str(tmp_path / "my.yaml"))
+    folder = ("--models-dir", str(tmp_path / "models"))
+    typed = io.StringIO("y\n")
+    monkeypatch.setattr(typed, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", typed)
+    assert run(monkeypatch, "import", "onnx", *words, *folder) == 0
+    assert "mend: 8. Take it? [Y/n]" in capsys.readouterr().err
