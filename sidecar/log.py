@@ -207,6 +207,11 @@ def _take_over(handler: logging.Handler, level: int) -> None:
         library.propagate = True
 
 
+def bind(**facts: str) -> None:
+    """Every line of this context, and of tasks begun in it, carries `facts`."""
+    structlog.contextvars.bind_contextvars(**facts)
+
+
 def get_logger(name: str) -> FilteringBoundLogger:
     """A logger whose lines carry `logger=name`."""
     # `logger=` itself is a parameter of structlog's, hence the renaming below.

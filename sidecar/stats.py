@@ -93,6 +93,7 @@ class Stats:
             registry=reg,
         )
         self._sample(reg)
+        self._workers(reg)
         self.http_refusals = Counter(
             "sidecar_http_refusals_total",
             "Requests refused at the door.",
@@ -128,6 +129,31 @@ class Stats:
             "sidecar_audits_total",
             "Audits between keyframes by outcome: done, given_up.",
             ("outcome",),
+            registry=reg,
+        )
+
+    def _workers(self, reg: CollectorRegistry) -> None:
+        self.workers = Gauge(
+            "sidecar_workers",
+            "Worker processes by state: running, starting, down.",
+            ("state",),
+            registry=reg,
+        )
+        self.worker_streams = Gauge(
+            "sidecar_worker_streams",
+            "Connections in each worker process.",
+            ("worker",),
+            registry=reg,
+        )
+        self.worker_losses = Counter(
+            "sidecar_worker_losses_total",
+            "Worker processes that ended without being told to.",
+            ("worker",),
+            registry=reg,
+        )
+        self.worker_lost_streams = Counter(
+            "sidecar_worker_lost_streams_total",
+            "Connections that ended with their worker process.",
             registry=reg,
         )
 
@@ -263,6 +289,15 @@ class Stats:
             "Streams whose automation a person has paused.",
             registry=reg,
         )
+
+    def sums(self) -> dict[str, Counter | Gauge]:
+        """What several processes' numbers add up to, by attribute."""
+        found = vars(self).items()
+        return {key: one for key, one in found if isinstance(one, Counter | Gauge)}
+
+    def gauges(self) -> dict[str, Gauge]:
+        """Those of the sums that hold only while their process lives."""
+        return {key: one for key, one in vars(self).items() if isinstance(one, Gauge)}
 
     def render(self) -> bytes:
         """The Prometheus text exposition, version 0.0.4."""

@@ -1,13 +1,10 @@
 """Every object of a running sidecar, built in the order of the flow."""
 
 import asyncio
-import os
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import httpx
 
@@ -19,7 +16,6 @@ from sidecar.app.front import Front, open_front
 from sidecar.app.gate import gate_of
 from sidecar.app.heartbeat import Heartbeat
 from sidecar.app.inbox import Inbox
-from sidecar.app.intake import InProcess
 from sidecar.app.models import load_ensemble, load_manifests
 from sidecar.app.record import add_recorder
 from sidecar.app.reload import Reloader
@@ -29,12 +25,12 @@ from sidecar.app.stages import (
     budget_of,
     ice_settings,
     mqtt_settings,
-    picture_arena,
     policy_set,
     server_settings,
     whip_settings,
 )
 from sidecar.app.streams import Streams
+from sidecar.app.workforce import open_workforce
 from sidecar.classify.ensemble import Ensemble
 from sidecar.classify.roster import Roster
 from sidecar.clock import Clock, SystemClock
@@ -53,10 +49,9 @@ from sidecar.stats import Stats
 from sidecar.web.health import Health
 from sidecar.web.server import HttpServer
 from sidecar.web.whip_routes import whip_app
+from sidecar.workers.keeper import Keeper
 
 log = get_logger(__name__)
-
-_DECODERS: Final = max(2, os.cpu_count() or 2)
 
 
 @dataclass(slots=True)
@@ -76,6 +71,7 @@ class App:
     whip_server: HttpServer | None = None
     reloader: Reloader | None = None
     canary: Canary | None = None
+    keepers: tuple[Keeper, ...] = ()
 
     @property
     def model_names(self) -> list[str]:
@@ -104,14 +100,11 @@ async def build(
     """Builds everything; `stack` closes it. Raises ConfigError before it serves."""
     clock, stats = SystemClock(), Stats()
     roster = Roster(await _models(config, clock, stats, stack))
-    decoders = ThreadPoolExecutor(_DECODERS, thread_name_prefix="decode")
-    stack.push_async_callback(asyncio.to_thread, decoders.shutdown)
-    http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
-    arena = picture_arena(config.batch, roster.formats[0])
-    intake = InProcess(
-        roster.formats[0], decoders, clock, stats, arena, lambda: roster.formats
+    workforce = await open_workforce(
+        config, lambda: roster.formats, stack, clock, stats
     )
-    factory = StreamFactory(config, intake, http, clock, stats)
+    http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+    factory = StreamFactory(config, workforce.intake, http, clock, stats)
     inbox = Inbox(factory)
     publisher = _publisher(factory, inbox)
     await publisher.open()
@@ -142,7 +135,7 @@ async def build(
         stats,
     )
     stack.push_async_callback(changeover.close)
-    canary = canary_of(config, roster, decoders, clock, stats)
+    canary = canary_of(config, roster, workforce.decoders, clock, stats)
     reloader = None
     if path is not None:
         wanted = reload or asyncio.Event()
@@ -159,8 +152,12 @@ async def build(
         beat=Heartbeat(publisher, changeover, owed, health, reloader, recorder),
         reloader=reloader,
         canary=canary,
+        keepers=workforce.keepers,
     )
     app.beat.canary = canary
+    if workforce.pool is not None:
+        pool = workforce.pool
+        app.beat.watch("workers_failing", lambda: pool.failing)
     _add_whip(app, stack)
     return app
 

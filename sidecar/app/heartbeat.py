@@ -1,6 +1,7 @@
 """Twice a second: how the parts are, for readiness and for the bus."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from sidecar.app.canary import Canary
@@ -20,6 +21,7 @@ _FAULTS: Final = (
     "outbox_failing",
     "engine_failing",
     "canary_missed",
+    "workers_failing",
 )
 
 
@@ -49,7 +51,12 @@ class Heartbeat:
         self._recorder = recorder
         self._said: tuple[str, ...] | None = None
         self._stopping = False
+        self._fails: dict[str, Callable[[], bool]] = {}
         health.report("sidecar", ok=False, reason="starting")
+
+    def watch(self, fault: str, fails: Callable[[], bool]) -> None:
+        """Asks at each beat whether there is that fault, one of `_FAULTS`."""
+        self._fails[fault] = fails
 
     def started(self) -> None:
         """The streams are being watched."""
@@ -78,6 +85,7 @@ class Heartbeat:
             found.add("engine_failing")
         if self._owed.oldest_s > _OWED_S:  # a disk that hangs says nothing
             found.add("outbox_failing")
+        found |= {fault for fault, fails in self._fails.items() if fails()}
         for fault in _FAULTS:
             component = fault.split("_", 1)[0]
             if fault in found or not _same(component, found):

@@ -3,6 +3,7 @@
 import random
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +16,9 @@ from sidecar.ingest.video_file import FileConnector
 from sidecar.sample.sampler import Sampler, SamplerSettings
 from sidecar.sample.stream_sampler import StreamSampler
 from sidecar.stats import Stats
+from sidecar.workers.calls import OpenFile
+from sidecar.workers.pool import Pool
+from sidecar.workers.remote import RemoteFile, RemotePeer, RemoteSampler
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +99,32 @@ class InProcess:
             self.arena,
             self.formats,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class InWorkers:
+    """Everything happens in worker processes; samples cross through shared memory.
+
+    Attributes:
+        pool: The workers.
+        clock: For waiting and pacing.
+        stats: Counts.
+    """
+
+    pool: Pool
+    clock: Clock
+    stats: Stats
+
+    @property
+    def peers(self) -> PeerFactory | None:
+        """Connections in a worker; what is said over HTTP is said here."""
+        return partial(RemotePeer, self.pool)
+
+    def file(self, stream_id: str, file: FileInput) -> Connector:
+        """A way to a video file."""
+        request = OpenFile(file.path, file.loop, file.realtime)
+        return RemoteFile(self.pool, stream_id, request)
+
+    def sampler(self, stream_id: str, settings: SamplerSettings) -> StreamSampler:
+        """One stream's sampler, over all of its connections."""
+        return RemoteSampler(self.pool, stream_id, settings, self.clock, self.stats)

@@ -164,6 +164,7 @@ def _background(app: App) -> list[tuple[str, Coroutine[Any, Any, None]]]:
         ("live", app.front.live.run()),
         ("outcomes", app.front.overseer.run()),
     ]
+    work += [(f"worker:{one.name}", one.run()) for one in app.keepers]
     if app.whip_server is not None:
         work.append(("whip", app.whip_server.run()))
     if app.whip is not None:

@@ -72,6 +72,12 @@ class BudgetConfig(Section):
     floor_s: Seconds = 5.0
 
 
+class IngestConfig(Section):
+    """Where streams are received and decoded; 1: in the sidecar's own process."""
+
+    workers: Annotated[int, Field(ge=1, le=256, strict=True)] | Literal["auto"] = "auto"
+
+
 class EngineConfig(Section):
     """The inference thread."""
 
@@ -159,6 +165,7 @@ class Config(Section):
     models: tuple[str, ...] = ()
     models_dir: BesideConfig | None = None
     log: LogConfig = LogConfig()
+    ingest: IngestConfig = IngestConfig()
     engine: EngineConfig = EngineConfig()
     swap: SwapConfig = SwapConfig()
     canary: CanaryConfig | None = None

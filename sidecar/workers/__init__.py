@@ -1,0 +1,1 @@
+"""Streams received and sampled in processes of their own, one for each core."""

@@ -1,0 +1,158 @@
+"""Streams in worker processes, which are killed, stopped and hung."""
+
+import os
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from sidecar.domain import Category
+from sidecar.testcard.clip import Clip, write_clip
+from tests.e2e.conftest import Site
+from tests.e2e.media_servers import PION, RunningServer
+from tests.e2e.processes import until
+from tests.e2e.sidecar_process import Settings, SidecarProcess, whip
+from tests.fakes.workers import children_of
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+TWO = {"workers": 2}
+
+
+def _films(site: Site, count: int) -> list[Settings]:
+    """Streams from a file that shows a card again and again."""
+    path = site.folder / "film.webm"
+    write_clip(path, Category.SEXUAL_EXPLICIT, Clip(width=320, height=180))
+    return [
+        {"id": f"film-{n}", "file": {"path": str(path), "loop": True}}
+        for n in range(1, count + 1)
+    ]
+
+
+def _workers(sidecar: SidecarProcess) -> list[int]:
+    """The process ids of its workers."""
+    return children_of(sidecar.child.pid)
+
+
+def _alive(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def _until_gone(pids: Iterable[int], within_s: float) -> None:
+    until(lambda: not any(map(_alive, pids)), within_s, "the workers are gone")
+
+
+def _saw_worker_lost(site: Site, stream: str) -> bool:
+    return any("worker_lost" in said for said in site.collector.verdicts(stream))
+
+
+def test_streams_of_killed_workers_are_taken_over(site: Site) -> None:
+    """By WHEP, WHIP and file: CLEAR, UNKNOWN(worker_lost), and then the takedown.
+
+    Who pushes by WHIP has to come again; until then the stream is shown as UNKNOWN.
+    """
+    server = RunningServer(PION, site)
+    site.children += server.children
+    pull = {"id": "pull", "whep": {"url": server.whep}}
+    sidecar = site.sidecar(
+        streams=[pull, *_films(site, 2)], ingest=TWO, whip=whip(), webrtc={}
+    )
+    source = {"codec": "h264", "card_at": 40}
+    site.publisher(server.whep.replace("/whep", "/whip"), **source)
+    site.publisher(sidecar.whip("push"), **source)
+    everything = ("pull", "push", "film-1", "film-2")
+    until(
+        lambda: all("clear" in site.collector.verdicts(one) for one in everything),
+        20,
+        "all are CLEAR",
+    )
+    workers = _workers(sidecar)
+    assert len(workers) == 2
+    assert sidecar.metric("sidecar_worker_streams") == 4
+    assert sidecar.metric("sidecar_worker_streams", worker="w1") == 2
+
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)
+    until(
+        lambda: all(_saw_worker_lost(site, stream) for stream in everything),
+        5,
+        "all are UNKNOWN(worker_lost)",
+    )
+    pushed = sidecar.streams()["push"]
+    assert (pushed["state"], pushed["verdict"]["reason"]) == ("waiting", "worker_lost")
+    assert sidecar.metric("sidecar_worker_lost_streams_total") == 4
+    assert sidecar.metric("sidecar_worker_losses_total") == 2
+    sidecar.wait_stream("pull", "live", 30)
+    assert not site.collector.actions("pull")
+
+    site.publisher(sidecar.whip("push"), card_at=4)
+    for stream in everything:
+        site.collector.action(stream, 60)
+    assert not set(workers) & set(_workers(sidecar))
+    assert sidecar.metric("sidecar_workers", state="running") == 2
+
+
+def test_half_of_the_streams_never_notice(site: Site) -> None:
+    """One of two workers is killed: its own streams move, the others go on."""
+    sidecar = site.sidecar(streams=_films(site, 4), ingest=TWO)
+    for stream in sidecar.streams():
+        site.collector.action(stream, 30)
+    os.kill(_workers(sidecar)[0], signal.SIGKILL)
+    until(
+        lambda: sidecar.metric("sidecar_worker_lost_streams_total") == 2,
+        5,
+        "two streams are lost",
+    )
+    seen = {key: one["samples"] for key, one in sidecar.streams().items()}
+    until(
+        lambda: all(
+            one["samples"] > seen[key] + 2 for key, one in sidecar.streams().items()
+        ),
+        10,
+        "all are sampled",
+    )
+    assert sum(_saw_worker_lost(site, stream) for stream in seen) == 2
+
+
+def test_a_hung_worker_is_replaced(site: Site) -> None:
+    """Stopped, it says nothing more: it is killed, and its stream taken over."""
+    sidecar = site.sidecar(streams=_films(site, 2), ingest=TWO)
+    for stream in sidecar.streams():
+        site.collector.action(stream, 30)
+    hung = _workers(sidecar)[0]
+    os.kill(hung, signal.SIGSTOP)
+    _until_gone([hung], 12)
+    (lost,) = [one for one in sidecar.streams() if _saw_worker_lost(site, one)]
+    seen = sidecar.streams()[lost]["samples"]
+    until(
+        lambda: sidecar.streams()[lost]["samples"] > seen + 2, 10, "it is sampled again"
+    )
+
+
+def test_a_stop_leaves_no_process(site: Site) -> None:
+    """SIGTERM to all, as a service manager does it: an orderly end, workers too."""
+    sidecar = site.sidecar(streams=_films(site, 2), ingest=TWO)
+    site.collector.action("film-1", 30)
+    workers = _workers(sidecar)
+    for pid in workers:
+        os.kill(pid, signal.SIGTERM)
+    assert sidecar.stop() == 0
+    assert not any(map(_alive, workers))
+    assert sidecar.logged("worker_lost") == []
+    assert sidecar.logged("stop_hurried") == []
+
+
+def test_workers_do_not_outlive_the_sidecar(site: Site) -> None:
+    """SIGKILL to the sidecar alone: its workers are gone at once, a stopped one too."""
+    sidecar = site.sidecar(streams=_films(site, 2), ingest=TWO)
+    site.collector.action("film-1", 30)
+    workers = _workers(sidecar)
+    os.kill(workers[0], signal.SIGSTOP)
+    sidecar.child.send(signal.SIGKILL)
+    _until_gone(workers, 5)

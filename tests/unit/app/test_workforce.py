@@ -1,0 +1,100 @@
+"""How many processes receive streams, by what the machine has."""
+
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from sidecar.app.cores import granted, usable_cores
+from sidecar.app.workforce import worker_count
+from sidecar.config import Config
+from sidecar.config.schema import IngestConfig
+from tests.unit.app.app_house import app_house
+from tests.unit.app.test_sampling_stages import LEAST
+
+
+@pytest.mark.parametrize(
+    ("text", "cores"),
+    [
+        ("max 100000\n", None),
+        ("200000 100000\n", 2),
+        ("250000 100000", 2),
+        ("50000 100000", 1),
+        ("", None),
+        ("200000", None),
+        ("nonsense nonsense", None),
+        ("1 0", 1),
+    ],
+)
+def test_a_containers_quota_counts_in_whole_cores(text: str, cores: int | None) -> None:
+    """At least one; what cannot be read is no quota."""
+    assert granted(text) == cores
+
+
+def test_the_smaller_of_affinity_and_quota_counts(tmp_path: Path) -> None:
+    """A container on a large host has what it was given."""
+    quota = tmp_path / "cpu.max"
+    mine = len(os.sched_getaffinity(0))
+    assert usable_cores(quota) == mine
+    quota.write_text("100000 100000\n")
+    assert usable_cores(quota) == 1
+    quota.write_text("max 100000\n")
+    assert usable_cores(quota) == mine
+
+
+@pytest.mark.parametrize(
+    ("workers", "threads", "cores", "count"),
+    [
+        ("auto", 1, 1, 1),
+        ("auto", 1, 2, 1),
+        ("auto", 1, 8, 7),
+        ("auto", 8, 4, 1),
+        (1, 1, 8, 1),
+        (3, 1, 1, 3),
+    ],
+)
+def test_auto_leaves_the_engine_its_cores(
+    workers: object, threads: int, cores: int, count: int
+) -> None:
+    """One on one core, and on two; a number is taken as it is."""
+    config = Config.model_validate(
+        {**LEAST, "ingest": {"workers": workers}, "engine": {"threads": threads}}
+    )
+    assert worker_count(config, cores) == count
+
+
+def test_auto_is_the_default() -> None:
+    """Nobody has to know how many cores there are."""
+    assert Config.model_validate(LEAST).ingest.workers == "auto"
+
+
+@pytest.mark.parametrize("workers", [0, -1, 257, "many", 1.5, None, True])
+def test_other_words_are_refused(workers: object) -> None:
+    """Before anything starts."""
+    with pytest.raises(ValidationError):
+        IngestConfig.model_validate({"workers": workers})
+
+
+@pytest.mark.anyio
+async def test_a_failing_worker_turns_readiness_red(tmp_path: Path) -> None:
+    """And the status degraded, until it holds."""
+    async with app_house(tmp_path, ingest={"workers": 2}) as app:
+        assert [keeper.name for keeper in app.keepers] == ["w1", "w2"]
+        pool = app.keepers[0]._pool
+        seen = []
+        for failing in (False, True, False):
+            if failing:
+                pool.fails("w1")
+            else:
+                pool.holds("w1")
+            app.beat.beat()
+            seen.append("workers" in {f.component for f in app.beat._health.faults})
+        assert seen == [False, True, False]
+
+
+@pytest.mark.anyio
+async def test_one_worker_is_this_process(tmp_path: Path) -> None:
+    """No process is started, and no pool is there."""
+    async with app_house(tmp_path, ingest={"workers": 1}) as app:
+        assert app.keepers == ()
