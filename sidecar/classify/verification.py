@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sidecar.classify.float_path import activated, raw_output
 from sidecar.classify.labels import Combine
 from sidecar.classify.manifest import Manifest
 from sidecar.classify.onnx_session import EngineSettings, OnnxSession
@@ -72,7 +73,7 @@ def _checks(manifest: Manifest) -> Iterator[Check]:
         yield Check("scores", ok=True, detail=f"in 0…1 on {', '.join(pictures)}")
         yield _batch_check(session, list(pictures.values()), list(alone.values()))
         yield _sum_check(manifest, list(alone.values()))
-        yield _colour_note(manifest, alone)
+        yield _colour_check(manifest, alone)
         yield _resize_note(session)
         yield from _reference_checks(session)
     except EngineError as exc:
@@ -118,12 +119,29 @@ def _sum_check(manifest: Manifest, rows: list[_Scores]) -> Check:
     return Check("combine", ok=False, detail=f"scores sum to 1 ± {off:.2g}; {mend}")
 
 
-def _colour_note(manifest: Manifest, rows: dict[str, _Scores]) -> Check:
-    """A net that cannot tell red from blue has no order of colours to be tried."""
-    off = float(np.abs(rows["red"] - rows["blue"]).max())
+def _colour_check(manifest: Manifest, rows: dict[str, _Scores]) -> Check:
+    """A red and a blue field differ as they do where numpy feeds the file floats.
+
+    A net that cannot tell them apart has no order of colours to be tried.
+    """
     order = manifest.input.color
-    note = f"the net is fed {order}; red and blue differ by {off:.3f} in a score"
-    return Check("colour order", ok=True, detail=note)
+    data, spec, output = manifest.read_model(), manifest.input, manifest.output
+    fields = _pictures(spec.height, spec.width)
+    wanted = {
+        name: activated(
+            raw_output(data, spec, output.name, fields[name]), output.activation
+        )[0]
+        for name in ("red", "blue")
+    }
+    apart = float(np.abs(rows["red"] - rows["blue"]).max())
+    off = max(float(np.abs(wanted[name] - rows[name]).max()) for name in wanted)
+    swap = {"red": "blue", "blue": "red"}
+    crossed = max(float(np.abs(wanted[n] - rows[swap[n]]).max()) for n in wanted)
+    detail = f"the net is fed {order}; red and blue differ by {apart:.3f} in a score"
+    if off <= _TOLERANCE:
+        return Check("colour order", ok=True, detail=detail)
+    why = "swapped" if crossed <= _TOLERANCE else f"{off:.1e} off what numpy feeds"
+    return Check("colour order", ok=False, detail=f"{detail}; they are {why}")
 
 
 def _resize_note(session: OnnxSession) -> Check:

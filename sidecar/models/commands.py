@@ -81,6 +81,8 @@ def import_nsfwjs(
 
     if variant not in list(nsfwjs.Variant):
         raise ConfigError(f"--variant {variant!r} is not known; use v2 or mid")
+    if tarball is None:
+        typer.echo(f"fetching {nsfwjs.PACKAGE} (25 MB) with npm", err=True)
     data = read_tarball(tarball) if tarball else npm.pack(nsfwjs.PACKAGE)
     folder = models_dir or user_models()
     chosen = nsfwjs.Variant(variant)

@@ -8,7 +8,9 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
+from sidecar.classify import verification
 from sidecar.classify.catalogue import VerifyReport, bundled_models, find, verify
+from sidecar.classify.float_path import raw_output
 from sidecar.classify.manifest import load
 from sidecar.classify.onnx_session import OnnxSession
 from sidecar.domain import Category, Picture
@@ -97,6 +99,35 @@ def test_a_picture_that_suffers_from_company_is_told(tmp_path: Path) -> None:
     )
     report = verify(load(write(tmp_path / "m", model, card())))
     assert list(failed(report)) == ["batch"]
+
+
+def test_colours_that_are_swapped_on_the_way_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The baked graph is held against numpy's path, which swaps as the card says."""
+    manifest = load(mean_colour_folder(tmp_path / "m"))
+    blue_first = manifest.input.model_copy(update={"color": "bgr"})
+    monkeypatch.setattr(
+        verification,
+        "raw_output",
+        lambda data, _, name, picture: raw_output(data, blue_first, name, picture),
+    )
+    told = failed(verify(manifest))
+    assert "they are swapped" in told["colour order"]
+
+
+def test_numbers_that_are_changed_on_the_way_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same for what is no swap."""
+    manifest = load(mean_colour_folder(tmp_path / "m"))
+    twice = manifest.input.model_copy(update={"scale": 2 / 255})
+    monkeypatch.setattr(
+        verification,
+        "raw_output",
+        lambda data, _, name, picture: raw_output(data, twice, name, picture),
+    )
+    assert "off what numpy feeds" in failed(verify(manifest))["colour order"]
 
 
 def with_references(
