@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from aioice import Connection
 from aioice.ice import StunProtocol
-from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpTransceiver
+from aiortc import RTCPeerConnection, RTCRtpTransceiver
 from aiortc.codecs import CODECS
 from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpRouter
 from aiortc.rtcicetransport import RTCIceGatherer, RTCIceTransport
@@ -30,14 +30,11 @@ REQUIRED: Final[tuple[tuple[Callable[..., Any], tuple[str, ...]], ...]] = (
         ("_track", "transport", "find_common_codecs"),
     ),
     (RTCPeerConnection._RTCPeerConnection__connect, ("receive",)),  # type: ignore[attr-defined] # noqa: SLF001
-    (RTCRtpReceiver._handle_rtcp_packet, ("sender_info",)),  # noqa: SLF001
     (RTCRtpSender.__init__, ("_ssrc",)),
-    (RTCDtlsTransport._recv_next, ("_rx_srtp", "unprotect", "is_rtcp")),  # noqa: SLF001
-    (RTCDtlsTransport._handle_rtcp_data, ("route_rtcp", "_handle_rtcp_packet")),  # noqa: SLF001
+    (RTCDtlsTransport._recv_next, ("_rx_srtp", "unprotect", "unprotect_rtcp")),  # noqa: SLF001
     (RTCDtlsTransport._RTCDtlsTransport__run, ("_handle_disconnect", "_rtp_router")),  # type: ignore[attr-defined] # noqa: SLF001
     (RTCDtlsTransport._send_rtp, ("protect_rtcp", "_send")),  # noqa: SLF001
     (RtpRouter.route_rtp, ("payload_type_table",)),
-    (RtpRouter.route_rtcp, ("ssrc_table",)),
     (RTCIceGatherer.__init__, ("_connection",)),
     (RTCIceTransport.__init__, ("_connection", "_recv", "_send")),
     (Connection.__init__, ("_queue", "_protocols", "_nominated", "_closing")),

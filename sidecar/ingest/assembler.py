@@ -6,8 +6,9 @@ from typing import Final
 
 from sidecar.domain import AccessUnit, Codec
 from sidecar.ingest.depacketizer import Depacketizer
-from sidecar.ingest.rtp import Numbering, Packet
+from sidecar.ingest.rtp import Numbering, Packet, Run
 
+_CYCLE: Final = 1 << 16
 _EXCUSABLE: Final = frozenset({"torn", "chain_broken"})  # after an interruption
 
 
@@ -85,8 +86,10 @@ class Assembler:
         self._held_bytes = 0
         self._gap_since = 0.0
         self._first = True
-        self._parts: list[Packet] = []
+        self._parts: list[bytes] = []
         self._size = 0
+        self._picture = 0  # timestamp of the parts
+        self._received_at = 0.0  # the earliest of them
         self._torn: int | None = None
         self._skipped: int | None = None
         self._deltas = True
@@ -126,6 +129,41 @@ class Assembler:
             self._next = min(self._held)
             self._drain(packet.arrived_at, out)
         return out
+
+    def extend(self, run: Run, *, deltas: bool = True) -> list[AccessUnit]:
+        """As `add` for each packet of `run`."""
+        out: list[AccessUnit] = []
+        if not self._goes_on(run):
+            for packet in run.packets():
+                out += self.add(packet, deltas=deltas)
+            return out
+        assert self._next is not None
+        self._deltas = deltas
+        self._next += len(run.payloads)
+        self._ended = run.marker
+        if run.timestamp != self._skipped:
+            self._parts += run.payloads
+            self._size += sum(map(len, run.payloads))
+            if run.marker:
+                self._finish(run.arrived_at, out)
+        return out
+
+    def _goes_on(self, run: Run) -> bool:
+        """Whether nothing is to be done for `run` but to put it behind what is here."""
+        if self._held or self._next is None or (self._next - run.sequence) % _CYCLE:
+            return False
+        if run.timestamp != self._skipped:
+            parts = len(self._parts) + len(run.payloads)
+            size = self._size + sum(map(len, run.payloads))
+            if not (
+                self._parts
+                and self._picture == run.timestamp
+                and all(run.payloads)
+                and parts <= self._limits.packets
+                and size <= self._limits.bytes
+            ):
+                return False
+        return self._numbering.follow(run.sequence, len(run.payloads))
 
     def _restart(self, index: int) -> None:
         """Begins with `index`, whatever was before."""
@@ -168,7 +206,7 @@ class Assembler:
             return
         if not packet.payload:
             return  # padding says nothing of pictures
-        if self._parts and packet.timestamp != self._parts[0].timestamp:
+        if self._parts and packet.timestamp != self._picture:
             self._finish(now, out)
         if self._parts:
             self._append(packet)
@@ -196,8 +234,11 @@ class Assembler:
             self._skipped = packet.timestamp
 
     def _append(self, packet: Packet) -> None:
-        self._parts.append(packet)
+        if not self._parts:
+            self._picture, self._received_at = packet.timestamp, packet.arrived_at
+        self._parts.append(packet.payload)
         self._size += len(packet.payload)
+        self._received_at = min(self._received_at, packet.arrived_at)
         if len(self._parts) > self._limits.packets or self._size > self._limits.bytes:
             self._torn = packet.timestamp
             self._drop_parts()
@@ -207,7 +248,7 @@ class Assembler:
         """The picture has ended: hands it out if it can be decoded."""
         parts = self._drop_parts()
         try:
-            joined = self._depacketizer.join([part.payload for part in parts])
+            joined = self._depacketizer.join(parts)
         except ValueError:
             self._give_up("malformed")
             return
@@ -218,13 +259,13 @@ class Assembler:
             self._give_up("chain_broken")
             return
         self._broken = self._excused = False
-        received_at = min(part.arrived_at for part in parts)
-        out.append(AccessUnit(self.codec, data, keyframe, received_at, now))
+        out.append(AccessUnit(self.codec, data, keyframe, self._received_at, now))
 
     def _tear(self) -> None:
         """Something before the next packet is lost for good."""
         if self._parts:
-            self._torn = self._drop_parts()[0].timestamp
+            self._torn = self._picture
+            self._drop_parts()
             self._give_up("torn")
         self._after_gap()
 
@@ -233,6 +274,6 @@ class Assembler:
         if not (self._excused and reason in _EXCUSABLE):
             self._lost(reason)
 
-    def _drop_parts(self) -> list[Packet]:
+    def _drop_parts(self) -> list[bytes]:
         parts, self._parts, self._size = self._parts, [], 0
         return parts

@@ -1,7 +1,8 @@
 """Where datagrams come in: which are media, and who gets them.
 
-Media goes down at once, in the call that read it; aioice and aiortc would queue each
-packet and wake a task twice. STUN goes to aioice, DTLS and RTCP to aiortc's transport.
+Media and RTCP go down at once, in the call that read them, and packets that were read
+together go together; aioice and aiortc would queue each one and wake a task twice. STUN
+goes to aioice, DTLS to aiortc's transport.
 """
 
 import socket
@@ -12,7 +13,7 @@ from aioice import Connection
 from aioice.ice import StunProtocol
 
 from sidecar.ingest import kernel_filter
-from sidecar.ingest.rtp_header import RTP_END, RTP_FIRST, is_rtp
+from sidecar.ingest.rtp_header import RTP_END, RTP_FIRST, is_rtcp, is_rtp
 
 _STUN_END: Final = 4  # of the first byte (RFC 7983)
 _LONGEST: Final = 1 << 14  # bytes read; asyncio's 256 KiB cost a mapping per datagram
@@ -25,17 +26,19 @@ class Door:
     """One connection's way in.
 
     Args:
-        queue: Takes what is not media, for aiortc.
+        queue: Takes what is neither, for aiortc.
 
     Attributes:
         media: Takes RTP, still encrypted; until it is set RTP is dropped.
+        rtcp: Takes RTCP, still encrypted; until it is set it goes to the queue.
         closed: Media is dropped, in the kernel where that can be had.
     """
 
     def __init__(self, queue: Callable[[tuple[bytes, int]], None]) -> None:
         self._queue = queue
         self._protocols: list[DatagramProtocol] = []
-        self.media: Callable[[bytes], None] | None = None
+        self.media: Callable[[list[bytes]], None] | None = None
+        self.rtcp: Callable[[bytes], None] | None = None
         self.closed = False
 
     def add(self, protocol: "DatagramProtocol") -> None:
@@ -59,10 +62,16 @@ class Door:
     def take(self, datagram: bytes, component: int = 1) -> None:
         """A datagram that is not STUN."""
         if is_rtp(datagram):
-            if self.media is not None and not self.closed:
-                self.media(datagram)
+            self.take_media([datagram])
+        elif self.rtcp is not None and is_rtcp(datagram):
+            self.rtcp(datagram)
         elif datagram and not _too_long(datagram):
             self._queue((datagram, component))
+
+    def take_media(self, datagrams: list[bytes]) -> None:
+        """RTP that was read together, in order."""
+        if datagrams and self.media is not None and not self.closed:
+            self.media(datagrams)
 
 
 def _too_long(datagram: bytes) -> bool:
@@ -92,21 +101,33 @@ class DatagramProtocol(StunProtocol):
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
         """Takes this one and what is queued behind it."""
-        self._take(cast("bytes", data), addr)
-        self.drain(_AT_ONCE)
+        media: list[bytes] = []
+        self._sort(cast("bytes", data), addr, media)
+        self._read(_AT_ONCE, media)
 
-    def drain(self, most: int = _QUEUED) -> None:
+    def drain(self) -> None:
         """Takes what the socket holds."""
+        self._read(_QUEUED, [])
+
+    def _read(self, most: int, media: list[bytes]) -> None:
+        """Takes what is queued, and with it the `media` read before."""
         for _ in range(most):
             if self.transport.is_closing():
-                return
+                break
             try:
                 data, addr = self.socket.recvfrom(_LONGEST)
             except OSError:
-                return  # empty; any real fault is told again to the event loop
-            self._take(data, addr)
+                break  # empty; any real fault is told again to the event loop
+            self._sort(data, addr, media)
+        self._door.take_media(media)
 
-    def _take(self, data: bytes, addr: tuple[Any, ...]) -> None:
+    def _sort(self, data: bytes, addr: tuple[Any, ...], media: list[bytes]) -> None:
+        """Puts media to the rest of it; all else goes its way, after the media."""
+        if is_rtp(data):
+            media.append(data)
+            return
+        self._door.take_media(media)
+        media.clear()
         if data and data[0] < _STUN_END:
             super().datagram_received(data, addr)
         else:

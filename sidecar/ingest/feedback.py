@@ -11,10 +11,10 @@ from aiortc.rtp import (
     RtcpReceiverInfo,
     RtcpRrPacket,
     RtcpRtpfbPacket,
-    RtcpSrPacket,
 )
 
-from sidecar.ingest.rtp import Missing, Packet, Reception
+from sidecar.ingest.rtcp import SenderReport
+from sidecar.ingest.rtp import Missing, Packet, Reception, Run
 from sidecar.stats import Stats
 
 _NACKED: Final = 60  # sequence numbers in one packet: at most 4 bytes each
@@ -76,6 +76,13 @@ class Feedback:
         if len(self._missing):
             self.nack(packet.arrived_at)
 
+    def more(self, run: Run) -> None:
+        """As `came` for each packet of `run`, none of them repeated by RTX."""
+        self._reception.extend(run)
+        self._missing.extend(run)
+        if len(self._missing):
+            self.nack(run.arrived_at)
+
     def nack(self, now: float) -> None:
         """Asks for what is missing and due (RFC 4585 section 6.2.1)."""
         lost = self._missing.due(now)
@@ -89,11 +96,10 @@ class Feedback:
                 )
             )
 
-    def sender_report(self, packet: RtcpSrPacket, now: float) -> None:
+    def sender_report(self, said: SenderReport, now: float) -> None:
         """Takes note of when the sender said it sent."""
-        if packet.ssrc == self._media:
-            middle = (packet.sender_info.ntp_timestamp >> 16) & 0xFFFF_FFFF
-            self._heard = (middle, now)
+        if said.ssrc == self._media:
+            self._heard = (said.middle, now)
 
     def report(self, now: float) -> None:
         """Sends a receiver report (RFC 3550 section 6.4.2), if there is anything."""

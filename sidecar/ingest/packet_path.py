@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from sidecar.domain import Codec
+from sidecar.domain import AccessUnit, Codec
 from sidecar.errors import StreamUnavailable, StreamUnsupported, UnsupportedReason
 from sidecar.ingest.assembler import Assembler
 from sidecar.ingest.buffer import AccessUnitBuffer
 from sidecar.ingest.h264 import H264Depacketizer
 from sidecar.ingest.media_source import MediaSource, TooManySources
-from sidecar.ingest.rtp import Packet, unwrap_rtx
+from sidecar.ingest.rtp import Packet, Run, unwrap_rtx
 from sidecar.ingest.rtp_header import Header
 from sidecar.ingest.source import Want
 from sidecar.ingest.vp8 import Vp8Depacketizer
@@ -53,6 +53,9 @@ class Asking(Protocol):
 
     def came(self, packet: Packet, *, repeated: bool) -> None:
         """Takes note of a packet."""
+
+    def more(self, run: Run) -> None:
+        """Takes note of packets that came together, none repeated."""
 
     def interrupted(self) -> None:
         """Packets are kept away on purpose: they are not lost."""
@@ -165,6 +168,22 @@ class PacketPath:
             self._unknown(payload_type, now)
         return False
 
+    def more(self, header: Header, payloads: list[bytes], now: float) -> None:
+        """Further packets, of the picture and source of the one just taken.
+
+        Args:
+            header: Of the first of them, but with the marker of the last.
+            payloads: Of each, numbered one after the other.
+            now: When they came, all of them.
+        """
+        _, marker, sequence, timestamp, ssrc = header
+        if payloads and self._assembler is not None and ssrc == self._source.current:
+            run = Run(sequence, timestamp, marker, payloads, now)
+            self._asking.more(run)
+            deltas = self._buffer.wanted is Want.ALL
+            units = self._assembler.extend(run, deltas=deltas)
+            self._deliver(units, now, broken=self._assembler.broken)
+
     def keyframe_requested(self, now: float) -> None:
         """Sends a PLI for the reader."""
         self._asked_at = now
@@ -227,12 +246,17 @@ class PacketPath:
     ) -> None:
         self._asking.came(packet, repeated=repeated)
         deltas = self._buffer.wanted is Want.ALL
-        for unit in assembler.add(packet, deltas=deltas):
+        units = assembler.add(packet, deltas=deltas)
+        self._deliver(units, packet.arrived_at, broken=assembler.broken)
+
+    def _deliver(self, units: list[AccessUnit], now: float, *, broken: bool) -> None:
+        """Hands out what became whole; asks for a keyframe where that is broken."""
+        for unit in units:
             keyframe = "true" if unit.keyframe else "false"
             self._stats.access_units.labels(unit.codec.value, keyframe).inc()
             self._seen_keyframe = self._seen_keyframe or unit.keyframe
             self._buffer.put(unit)
-        self._repair(packet.arrived_at, broken=assembler.broken)
+        self._repair(now, broken=broken)
 
     def _lost(self, reason: str) -> None:
         self._stats.lost.labels(stage="ingest", reason=reason).inc()

@@ -1,5 +1,6 @@
 """What RTP asks of a receiver, as plain numbers (RFC 3550, RFC 4585, RFC 4588)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 _CYCLE = 1 << 16
@@ -25,6 +26,33 @@ class Packet:
     marker: bool
     payload: bytes
     arrived_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Packets of one picture that came together, each one's number after the other's.
+
+    Attributes:
+        sequence: Of the first.
+        timestamp: Of all.
+        marker: Of the last; the others have none.
+        payloads: As in `Packet`.
+        arrived_at: Of all.
+    """
+
+    sequence: int
+    timestamp: int
+    marker: bool
+    payloads: list[bytes]
+    arrived_at: float
+
+    def packets(self) -> Iterator[Packet]:
+        """One by one."""
+        last = len(self.payloads) - 1
+        for place, payload in enumerate(self.payloads):
+            sequence = (self.sequence + place) % _CYCLE
+            marker = self.marker and place == last
+            yield Packet(sequence, self.timestamp, marker, payload, self.arrived_at)
 
 
 def unwrap_rtx(payload: bytes) -> tuple[int, bytes] | None:
@@ -78,6 +106,15 @@ class Numbering:
         self.restarted = True
         return sequence
 
+    def follow(self, sequence: int, count: int) -> bool:
+        """Takes `count` numbers from `sequence` on if they continue the highest."""
+        if self._highest is None or (sequence - self._highest) % _CYCLE != 1:
+            return False
+        self._highest += count
+        self._expected_stray = None
+        self._gap_ahead = self.restarted = False
+        return True
+
 
 @dataclass(slots=True)
 class _Wanted:
@@ -127,6 +164,15 @@ class Missing:
             self._wanted.clear()
             return
         self._wanted.update((lost, _Wanted(now)) for lost in gap)
+
+    def extend(self, run: Run) -> None:
+        """As `add` for each packet of `run`."""
+        count = len(run.payloads)
+        if self._newest is not None and self._numbering.follow(run.sequence, count):
+            self._newest += count
+            return
+        for packet in run.packets():
+            self.add(packet.sequence, packet.arrived_at)
 
     def due(self, now: float) -> list[int]:
         """The sequence numbers to ask for now, oldest first."""
@@ -199,6 +245,19 @@ class Reception:
         if index >= self._highest:
             self._highest = index
             self._hear(packet)
+
+    def extend(self, run: Run) -> None:
+        """As `add` for each packet of `run`."""
+        count = len(run.payloads)
+        last = self._last
+        goes_on = last is not None and last[1] == run.timestamp
+        if goes_on and self._numbering.follow(run.sequence, count):
+            self._received += count
+            self._highest += count
+            self._last = (run.arrived_at, run.timestamp)
+            return
+        for packet in run.packets():
+            self.add(packet)
 
     def interrupt(self) -> None:
         """What is missing before the next packet was kept away on purpose."""

@@ -13,13 +13,13 @@ from aiortc import MediaStreamTrack, RTCRtpTransceiver
 from aiortc.codecs import is_rtx
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
-from aiortc.rtp import AnyRtcpPacket, RtcpByePacket, RtcpSrPacket, RtpPacket
+from aiortc.rtp import AnyRtcpPacket, RtpPacket
 from pylibsrtp import Error as SrtpError
 
 from sidecar.clock import Clock
 from sidecar.domain import Codec
 from sidecar.errors import StreamUnavailable
-from sidecar.ingest import aiortc_bend, rtp_header
+from sidecar.ingest import aiortc_bend, rtcp, rtp_header
 from sidecar.ingest.buffer import AccessUnitBuffer
 from sidecar.ingest.door import Door
 from sidecar.ingest.ends_stream import EndsStream
@@ -35,6 +35,7 @@ aiortc_bend.check()
 aiortc_bend.know_more_h264_profiles()
 
 _TICK_S: Final = 1.0  # receiver reports, and how often the watchdog looks
+_CALM_TICK_S: Final = 5.0  # while keyframes are enough; RFC 3550's least interval
 _REST_S: Final = 10.0  # at a stretch; a sender that has gone is noticed after it
 
 
@@ -66,7 +67,7 @@ class TrackReceiver:
         self._enabled = True
         self._door = door
         self._clock = clock
-        self._tick_s = min(_TICK_S, packet_timeout_s / 4)
+        self._longest_tick_s = packet_timeout_s / 4
         self._timer: asyncio.TimerHandle | None = None
         self._ssrc: int | None = None
         self._ends_stream = EndsStream(stream_id, self.buffer)
@@ -123,6 +124,7 @@ class TrackReceiver:
         self.path.begin(self._agreement(parameters), self._clock.monotonic())
         self.transport._rtp_router.register_receiver(self, [], [])  # noqa: SLF001
         self._door.media = self._received
+        self._door.rtcp = self._reported
         self._schedule()
 
     def _agreement(self, parameters: RTCRtpReceiveParameters) -> Agreement:
@@ -139,7 +141,7 @@ class TrackReceiver:
         """Ends for good; the reader ends after what is in the buffer."""
         self.buffer.close()
         self._gatekeeper.stop()
-        self._door.media = None
+        self._door.media = self._door.rtcp = None
         if self._timer is not None:
             self._timer.cancel()
             self.transport._unregister_rtp_receiver(self)  # noqa: SLF001
@@ -150,7 +152,9 @@ class TrackReceiver:
 
     def _schedule(self) -> None:
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._tick_s, self._tick)
+        calm = self.buffer.wanted is Want.KEYFRAMES
+        tick_s = min(_CALM_TICK_S if calm else _TICK_S, self._longest_tick_s)
+        self._timer = loop.call_later(tick_s, self._tick)
 
     def _tick(self) -> None:
         """Looks after what must happen without packets, too."""
@@ -170,41 +174,88 @@ class TrackReceiver:
         self.buffer.close()
 
     async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
-        with self._ends_stream:
-            if isinstance(packet, RtcpSrPacket):
-                now = self._clock.monotonic()
-                self._feedback.sender_report(packet, now)
-                self._gatekeeper.reported(packet.sender_info.packet_count, now)
-            elif isinstance(packet, RtcpByePacket) and self.path.ssrc in packet.sources:
-                self.buffer.close()
+        """Part of aiortc's interface; RTCP does not get as far as aiortc."""
 
     async def _handle_rtp_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
-        """Part of aiortc's interface; RTP does not get as far as aiortc."""
+        """Part of aiortc's interface; neither does RTP."""
 
-    def _received(self, datagram: bytes) -> None:
-        """One RTP packet, encrypted, as it came from the socket."""
-        if self.buffer.ended:
-            return
-        header = rtp_header.parse(datagram)
-        if header is None:
-            return
+    def _reported(self, datagram: bytes) -> None:
+        """One RTCP packet, encrypted, as it came from the socket."""
+        try:
+            data = self.transport._rx_srtp.unprotect_rtcp(datagram)  # noqa: SLF001
+        except (SrtpError, ValueError):
+            return  # not from our peer, repeated, or longer than any packet
         with self._ends_stream:
             now = self._clock.monotonic()
-            if self.path.passes_over(header):
-                self.path.take(header, b"", now)
-                return
-            try:
-                packet = self.transport._rx_srtp.unprotect(datagram)  # noqa: SLF001
-            except (SrtpError, ValueError):
-                return  # not from our peer, repeated, or longer than any packet
-            payload = rtp_header.payload_of(packet)
-            if payload is not None and self.path.take(header, payload, now):
-                self._heard(header, now)
+            for said in rtcp.parse(data):
+                if isinstance(said, rtcp.SenderReport):
+                    self._feedback.sender_report(said, now)
+                    self._gatekeeper.reported(said.packets, now)
+                elif self.path.ssrc in said.sources:
+                    self.buffer.close()
+
+    def _received(self, datagrams: list[bytes]) -> None:
+        """RTP packets that came together, encrypted, as they were in the socket."""
+        with self._ends_stream:
+            now = self._clock.monotonic()
+            for header, together in rtp_header.runs(datagrams):
+                if self.buffer.ended or self._door.closed:
+                    return
+                self._take(header, together, now)
+
+    def _take(self, header: Header, datagrams: list[bytes], now: float) -> None:
+        """Packets of one picture, whatever is wrong with some of them."""
+        while datagrams and not self._door.closed:
+            taken = self._take_some(header, datagrams, now)
+            datagrams = datagrams[taken:]
+            if datagrams:
+                header = _after(header, taken, datagrams[0])
+
+    def _take_some(self, header: Header, datagrams: list[bytes], now: float) -> int:
+        """How many: up to one that is not as it should be."""
+        passed_over = self.path.passes_over(header)
+        payload = b"" if passed_over else self._decrypted(datagrams[0])
+        if payload is None or not self.path.take(header, payload, now):
+            return 1
+        if not passed_over:
+            self._heard(header, now)
+        if self._door.closed:
+            return 1
+        return 1 + self._take_more(header, datagrams[1:], now)
+
+    def _take_more(self, header: Header, datagrams: list[bytes], now: float) -> int:
+        """How many of those that follow one that was taken."""
+        passed_over = self.path.passes_over(header)
+        if passed_over:
+            payloads = [b""] * len(datagrams)
+        else:
+            decrypted = map(self._decrypted, datagrams)
+            payloads = list(iter(lambda: next(decrypted, None), None))
+        if payloads:
+            last = _after(header, len(payloads), datagrams[len(payloads) - 1])
+            first = _after(header, 1, datagrams[len(payloads) - 1])
+            self.path.more(first, payloads, now)
+            if not passed_over:
+                self._heard(last, now)
+        return len(payloads)
+
+    def _decrypted(self, datagram: bytes) -> bytes | None:
+        """Its payload; None if it is not from our peer, repeated, or malformed."""
+        try:
+            packet = self.transport._rx_srtp.unprotect(datagram)  # noqa: SLF001
+        except (SrtpError, ValueError):  # the latter: longer than any packet
+            return None
+        return rtp_header.payload_of(packet)
 
     def _heard(self, header: Header, now: float) -> None:
         """A packet of the video watched came through."""
         if header.ssrc != self._ssrc:
             self._ssrc = header.ssrc
-            self.transport._rtp_router.ssrc_table[header.ssrc] = self  # noqa: SLF001
             self._gatekeeper.renumbered()
         self._gatekeeper.heard(header.sequence, now)
+
+
+def _after(header: Header, places: int, datagram: bytes) -> Header:
+    """The header so many places on, with the marker of `datagram`."""
+    sequence = (header.sequence + places) & 0xFFFF
+    return header._replace(sequence=sequence, marker=rtp_header.is_marked(datagram))

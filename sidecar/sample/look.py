@@ -15,6 +15,7 @@ from sidecar.sample.subject import Source, Subject
 log = get_logger(__name__)
 
 _TICK_S: Final = 0.5  # how late a request or a fallback may be while nothing comes
+_RESTING_S: Final = 60.0  # between two looks at a clock that nothing depends on
 _SHORTEST_REST_S: Final = 0.1  # a shorter one saves nothing
 
 
@@ -169,12 +170,12 @@ class Look:
         self._set_timer()
 
     def _set_timer(self) -> None:
-        """For the next tick, or for the end of a rest if that comes earlier."""
+        """For the end of a rest; else for the next tick."""
         if self._timer is not None:
             self._timer.cancel()
         delay_s = _TICK_S
         if self._opening is not None:
-            delay_s = min(_TICK_S, max(0.0, self._opening.until - self._now))
+            delay_s = min(_RESTING_S, max(0.0, self._opening.until - self._now))
         self._timer = asyncio.get_running_loop().call_later(delay_s, self._tick)
 
     def _plan(self, now: float) -> None:

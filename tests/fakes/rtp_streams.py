@@ -1,6 +1,7 @@
 """Reference streams: really encoded, packetized by aiortc's senders, not by us."""
 
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -13,7 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 from sidecar.domain import Codec
 from sidecar.ingest.depacketizer import Depacketizer
 from sidecar.ingest.h264 import H264Depacketizer
-from sidecar.ingest.rtp import Packet
+from sidecar.ingest.rtp import Packet, Run
 from sidecar.ingest.vp8 import Vp8Depacketizer
 
 _TICKS = 3000  # of 90 kHz: 30 pictures a second
@@ -108,3 +109,23 @@ def arriving(packets: list[Packet]) -> list[Packet]:
 def depacketizer(codec: Codec) -> Depacketizer:
     """Ours."""
     return Vp8Depacketizer() if codec is Codec.VP8 else H264Depacketizer()
+
+
+def together(packets: Iterable[Packet]) -> list[Run]:
+    """The packets as runs: those of one picture and instant, numbered in sequence."""
+    runs: list[Run] = []
+    for packet in packets:
+        last = runs[-1] if runs else None
+        if last is not None and not last.marker and _follows(last, packet):
+            payloads = [*last.payloads, packet.payload]
+            runs[-1] = replace(last, payloads=payloads, marker=packet.marker)
+        else:
+            first = packet.sequence, packet.timestamp, packet.marker
+            runs.append(Run(*first, [packet.payload], packet.arrived_at))
+    return runs
+
+
+def _follows(run: Run, packet: Packet) -> bool:
+    number = (run.sequence + len(run.payloads)) % (1 << 16)
+    of_run = number, run.timestamp, run.arrived_at
+    return of_run == (packet.sequence, packet.timestamp, packet.arrived_at)

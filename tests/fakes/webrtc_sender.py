@@ -173,12 +173,15 @@ class Path:
         self._number = 0
         self._waiting: list[tuple[int, int, bytes]] = []
         self._arrived = peer._receiver._received
-        peer._receiver._received = self._pass  # type: ignore[method-assign, assignment]
+        peer._receiver._received = self._pass  # type: ignore[method-assign]
 
-    def _pass(self, data: bytes) -> None:
-        self._number += 1
-        if not self.lose(self._number):
-            due = self._number + self._delay(self._number)
-            heapq.heappush(self._waiting, (due, self._number, data))
-        while self._waiting and self._waiting[0][0] <= self._number:
-            self._arrived(heapq.heappop(self._waiting)[2])
+    def _pass(self, datagrams: list[bytes]) -> None:
+        arrived = []
+        for data in datagrams:
+            self._number += 1
+            if not self.lose(self._number):
+                due = self._number + self._delay(self._number)
+                heapq.heappush(self._waiting, (due, self._number, data))
+            while self._waiting and self._waiting[0][0] <= self._number:
+                arrived.append(heapq.heappop(self._waiting)[2])
+        self._arrived(arrived)

@@ -10,7 +10,7 @@ from sidecar.domain import AccessUnit, Codec
 from sidecar.ingest.assembler import Assembler, Limits
 from sidecar.ingest.h264 import H264Depacketizer
 from sidecar.ingest.rtp import Packet
-from tests.fakes.rtp_streams import arriving, depacketizer, sent, stream
+from tests.fakes.rtp_streams import arriving, depacketizer, sent, stream, together
 
 both = pytest.mark.parametrize("codec", list(Codec))
 
@@ -281,6 +281,18 @@ _packets = st.builds(
 )
 
 
+_payloads = st.sampled_from([b"", b"\x10\x00rest", b"\x10\x01", b"\x65x", b"\x41x"])
+_runs = st.builds(
+    lambda sequence, timestamp, payloads: [
+        Packet(sequence + i, timestamp, i == len(payloads) - 1, payload, 0.0)
+        for i, payload in enumerate(payloads)
+    ],
+    st.integers(0, 40),
+    st.integers(0, 3),
+    st.lists(_payloads | st.binary(max_size=40), min_size=1, max_size=12),
+)
+
+
 @settings(deadline=None)
 @given(st.sampled_from(list(Codec)), st.lists(_packets, max_size=60))
 def test_any_packets_are_survived_within_bounds(
@@ -292,6 +304,50 @@ def test_any_packets_are_survived_within_bounds(
         got.take(packet)
         assert len(got.assembler._held) <= 8
         assert len(got.assembler._parts) <= 8
+
+
+def _outcome(got: Receiving) -> tuple[object, ...]:
+    """All that can be seen of it."""
+    assembler = got.assembler
+    return got.units, got.lost, assembler.broken, assembler.skipped, assembler._held
+
+
+def assert_runs_are_their_packets(
+    codec: Codec, packets: list[Packet], limits: Limits | None, *, deltas: bool
+) -> None:
+    """The same outcome, packet by packet and by runs."""
+    one, other = Receiving(codec, limits), Receiving(codec, limits)
+    for run in together(packets):
+        for packet in run.packets():
+            one.units += one.assembler.add(packet, deltas=deltas)
+        other.units += other.assembler.extend(run, deltas=deltas)
+        assert _outcome(one) == _outcome(other)
+
+
+@settings(deadline=None, max_examples=80)
+@given(arrivals=_arrivals(), deltas=st.booleans(), spread=st.integers(0, 3))
+def test_runs_are_taken_as_their_packets_are(
+    arrivals: tuple[Codec, list[Packet]], *, deltas: bool, spread: int
+) -> None:
+    """In any order or loss, whether they came together or not."""
+    codec, packets = arrivals
+    near = [replace(p, arrived_at=spread * int(p.arrived_at)) for p in packets]
+    assert_runs_are_their_packets(codec, near, None, deltas=deltas)
+
+
+@settings(deadline=None)
+@given(
+    codec=st.sampled_from(list(Codec)),
+    runs=st.lists(_runs, max_size=20),
+    deltas=st.booleans(),
+)
+def test_runs_of_strangers_are_taken_as_their_packets_are(
+    codec: Codec, runs: list[list[Packet]], *, deltas: bool
+) -> None:
+    """Padding, markers and pictures without bounds among them."""
+    packets = [packet for run in runs for packet in run]
+    limits = Limits(packets=8, bytes=100)
+    assert_runs_are_their_packets(codec, packets, limits, deltas=deltas)
 
 
 def keyframes(codec: Codec) -> list[bytes]:

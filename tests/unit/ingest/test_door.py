@@ -30,6 +30,7 @@ class Guests:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.queued: list[bytes] = []
         self.media: list[bytes] = []
+        self.together: list[int] = []
         self.stun: list[bytes] = []
         self.door = Door(lambda item: self.queued.append(item[0]))
         self.door.media = self._arrived
@@ -40,8 +41,9 @@ class Guests:
             lambda _self, data, _addr: self.stun.append(data),
         )
 
-    def _arrived(self, datagram: bytes) -> None:
-        self.media.append(datagram)
+    def _arrived(self, datagrams: list[bytes]) -> None:
+        self.media += datagrams
+        self.together.append(len(datagrams))
         self.heard.set()
 
     async def listen(self) -> None:
@@ -102,8 +104,26 @@ async def test_a_burst_is_read_at_one_go(guests: Guests) -> None:
     guests.send(*(rtp(n) for n in range(40)))
     await guests.next()
     assert guests.media == [rtp(n) for n in range(33)]
+    assert guests.together == [33]
     while len(guests.media) < 40:
         await guests.next()
+
+
+async def test_rtcp_is_taken_in_its_turn(guests: Guests) -> None:
+    """By whoever is there for it: after the media before it, before what follows."""
+    order: list[object] = []
+    guests.door.media = lambda media: order.append(list(media))
+
+    def report(datagram: bytes) -> None:
+        order.append(datagram)
+        guests.heard.set()
+
+    guests.door.rtcp = report
+    guests.send(rtp(1), rtp(2), RTCP, rtp(3))
+    async with asyncio.timeout(5):
+        await guests.heard.wait()
+    assert order == [[rtp(1), rtp(2)], RTCP, [rtp(3)]]
+    assert guests.queued == []
 
 
 async def test_without_anybody_for_it_rtp_is_dropped(guests: Guests) -> None:

@@ -7,12 +7,11 @@ from aiortc.rtp import (
     RtcpPsfbPacket,
     RtcpRrPacket,
     RtcpRtpfbPacket,
-    RtcpSenderInfo,
-    RtcpSrPacket,
 )
 
 from sidecar.ingest.feedback import Feedback
-from sidecar.ingest.rtp import Packet
+from sidecar.ingest.rtcp import SenderReport
+from sidecar.ingest.rtp import Packet, Run
 from sidecar.stats import Stats
 
 OURS, MEDIA = 7, 8
@@ -59,6 +58,24 @@ def test_losses_are_asked_for() -> None:
     assert len(sent.packets) == 2
 
 
+def test_a_run_is_taken_note_of_as_its_packets_are() -> None:
+    """A gap before it is asked for, once; the report counts each of its packets."""
+    sent = Sent()
+    feedback = Feedback(sent.send, OURS, Stats())
+    feedback.about(MEDIA)
+    feedback.came(packet(1), repeated=False)
+    feedback.more(Run(2, 0, marker=False, payloads=[b"x"] * 3, arrived_at=0.0))
+    assert sent.packets == []
+    feedback.more(Run(7, 0, marker=True, payloads=[b"x"] * 2, arrived_at=0.0))
+    feedback.report(1.0)
+    asked, report = sent.packets
+    assert isinstance(asked, RtcpRtpfbPacket)
+    assert asked.lost == [5, 6]
+    assert isinstance(report, RtcpRrPacket)
+    block = report.reports[0]
+    assert (block.packets_lost, block.highest_sequence) == (2, 8)
+
+
 def test_report_tells_losses_and_the_age_of_the_senders() -> None:
     """Numbers as in RFC 3550; a retransmission does not count as received."""
     sent = Sent()
@@ -69,9 +86,8 @@ def test_report_tells_losses_and_the_age_of_the_senders() -> None:
     feedback.came(packet(1), repeated=False)
     feedback.came(packet(3), repeated=False)
     feedback.came(packet(2), repeated=True)
-    info = RtcpSenderInfo(0x1234_5678_9ABC_DEF0, 0, 0, 0)
-    feedback.sender_report(RtcpSrPacket(ssrc=MEDIA, sender_info=info), 1.0)
-    feedback.sender_report(RtcpSrPacket(ssrc=99, sender_info=info), 2.0)
+    feedback.sender_report(SenderReport(MEDIA, 0x5678_9ABC, 0), 1.0)
+    feedback.sender_report(SenderReport(99, 0x5678_9ABC, 0), 2.0)
     feedback.report(2.5)
     report = sent.packets[-1]
     assert isinstance(report, RtcpRrPacket)

@@ -8,11 +8,11 @@ from sidecar.domain import Codec
 from sidecar.errors import StreamUnavailable, StreamUnsupported, UnsupportedReason
 from sidecar.ingest.buffer import AccessUnitBuffer
 from sidecar.ingest.packet_path import Agreement, PacketPath
-from sidecar.ingest.rtp import Packet
+from sidecar.ingest.rtp import Packet, Run
 from sidecar.ingest.rtp_header import Header
 from sidecar.ingest.source import Want
 from sidecar.stats import Stats
-from tests.fakes.rtp_streams import sent, stream
+from tests.fakes.rtp_streams import sent, stream, together
 
 VP8, RTX, H264, OPUS, FOREIGN = 96, 97, 98, 111, 120
 AGREED = Agreement(
@@ -30,6 +30,7 @@ class Asked:
         self.keyframes = 0
         self.repeated: list[int] = []
         self.interruptions = 0
+        self.together = 0
 
     def about(self, media_ssrc: int) -> None:
         """Noted."""
@@ -47,6 +48,10 @@ class Asked:
         """Noted if repeated."""
         if repeated:
             self.repeated.append(packet.sequence)
+
+    def more(self, run: Run) -> None:
+        """Counted."""
+        self.together += len(run.payloads)
 
 
 class Receiving:
@@ -98,6 +103,30 @@ def test_retransmissions_take_their_place() -> None:
     got.take(VP8, 1, *packets[6:])
     assert got.data == [p.data for p in sent(Codec.VP8)]
     assert got.asked.repeated == [lost.sequence]
+
+
+def test_packets_that_came_together_make_the_same_pictures() -> None:
+    """The first of each as ever, the rest in one go; of another source nothing."""
+    for codec, payload_type in ((Codec.VP8, VP8), (Codec.H264, H264)):
+        got = Receiving()
+        for run in together(replace(p, arrived_at=0.0) for p in stream(codec)):
+            first, *rest = run.packets()
+            got.take(payload_type, 1, first)
+            number = (first.sequence + 1) % 65_536
+            header = Header(payload_type, run.marker, number, first.timestamp, 1)
+            got.path.more(header._replace(ssrc=2), [b"x"], 0.0)
+            got.path.more(header, [packet.payload for packet in rest], 0.0)
+        assert got.data == [p.data for p in sent(codec)]
+        assert got.asked.together > len(got.data)
+
+
+def test_more_without_anything_before_is_nothing() -> None:
+    """No picture has begun that it could belong to."""
+    got = Receiving()
+    got.path.more(
+        Header(VP8, marker=True, sequence=1, timestamp=0, ssrc=1), [b"x"], 0.0
+    )
+    assert got.data == []
 
 
 def test_retransmission_before_any_media_is_ignored() -> None:

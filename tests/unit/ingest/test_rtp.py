@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.ingest.rtp import Missing, Numbering, Packet, Reception, unwrap_rtx
+from sidecar.ingest.rtp import Missing, Numbering, Packet, Reception, Run, unwrap_rtx
 
 
 def packet(sequence: int, timestamp: int = 0, at: float = 0.0) -> Packet:
@@ -205,3 +205,39 @@ def test_late_packets_from_before_a_gap_count_for_nothing() -> None:
     assert report is not None
     assert report.packets_lost == 0
     assert report.highest_sequence == 100
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-3, 4) | st.integers(0, 65_535),
+            st.integers(1, 9),
+            st.integers(0, 3),
+            st.booleans(),
+        ),
+        max_size=30,
+    )
+)
+def test_a_run_counts_as_its_packets_do(
+    steps: list[tuple[int, int, int, bool]],
+) -> None:
+    """Whatever came before it: the same report, the same requests."""
+    one, other = Reception(), Reception()
+    lone, joined = Missing(), Missing()
+    sequence = 0
+    for at, (step, count, timestamp, interrupted) in enumerate(steps):
+        if interrupted:
+            one.interrupt()
+            other.interrupt()
+        sequence = (sequence + step) % 65_536
+        run = Run(
+            sequence, timestamp, marker=False, payloads=[b""] * count, arrived_at=at
+        )
+        sequence = (sequence + count) % 65_536
+        for each in run.packets():
+            one.add(each)
+            lone.add(each.sequence, at)
+        other.extend(run)
+        joined.extend(run)
+        assert one.report() == other.report()
+        assert lone.due(at) == joined.due(at)

@@ -89,6 +89,7 @@ async def test_a_sender_is_asked_for_keyframes(
 ) -> None:
     """A publisher without keyframes of its own sends one an interval on request."""
     monkeypatch.setattr(module, "_TICK_S", 0.0)
+    monkeypatch.setattr(module, "_RESTING_S", 0.0)
     live = Live(rig.clock, 40, natural_s=None)
     samples = await take(rig.sampler(SamplerSettings(CADENCE_4S)), live)
     assert set(live.wants) == {Want.KEYFRAMES}

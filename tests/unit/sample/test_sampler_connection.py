@@ -94,6 +94,7 @@ async def test_closing_lets_go_of_the_decoder_and_the_timer(
 
     monkeypatch.setattr(Decoder, "close", close)
     monkeypatch.setattr(module, "_TICK_S", 0.0)
+    monkeypatch.setattr(module, "_RESTING_S", 0.0)
     live = Live(rig.clock)
     await take(rig.sampler(), live, limit=1)
     assert len(closed) == 1
@@ -108,6 +109,7 @@ async def test_a_silent_source_is_asked_then_wanted_whole(
 ) -> None:
     """While nothing comes, requests and the fallback go on by the timer."""
     monkeypatch.setattr(module, "_TICK_S", 0.0)
+    monkeypatch.setattr(module, "_RESTING_S", 0.0)
     silent = Silent(rig.clock)
     assert await take(rig.sampler(SamplerSettings(CADENCE_4S)), silent) == []
     assert silent.told[:2] == [Want.KEYFRAMES, "request"]
@@ -119,6 +121,7 @@ async def test_a_busy_caller_keeps_the_timer_quiet(
 ) -> None:
     """While nobody takes pictures, that none come proves nothing."""
     monkeypatch.setattr(module, "_TICK_S", 0.0)
+    monkeypatch.setattr(module, "_RESTING_S", 0.0)
     live = Live(rig.clock, natural_s=None)
     async with aclosing(rig.sampler().samples(live)) as samples:
         await anext(samples)

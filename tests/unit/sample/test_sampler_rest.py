@@ -29,6 +29,7 @@ FOUR = SamplerSettings(CADENCE_4S, audit=NO_AUDIT)
 def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     """Everything real but the clock and the publisher; ticks whenever time passes."""
     monkeypatch.setattr(module, "_TICK_S", 0.0)
+    monkeypatch.setattr(module, "_RESTING_S", 0.0)
     with ThreadPoolExecutor(1, "decode") as executor:
         yield Rig(executor)
 
