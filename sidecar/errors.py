@@ -128,6 +128,14 @@ class OutboxFull(PublishError):
     """The outbox has reached its limit; readiness turns red."""
 
 
+class VersionConflict(SidecarError):
+    """Somebody else changed the policies meanwhile; says who and what."""
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.number = number
+
+
 class AuditFailed(SidecarError):
     """The audit log cannot be written; what has to stand in it is not done."""
 

@@ -126,7 +126,7 @@ async def build(
     health = Health()
     health.watch("engine", lambda: roster.alive)
     control = AppControl(streams, pipeline, publisher, factory, clock)
-    front = await open_front(control, health, stack)
+    front = await open_front(control, health, path, stack)
     inbox.on_outcome = front.overseer.heard
     changeover = Changeover(
         roster,
@@ -140,6 +140,7 @@ async def build(
     if path is not None:
         wanted = reload or asyncio.Event()
         reloader = Reloader(path, streams, factory, changeover, wanted)
+        front.desk.reloader = reloader
     app = App(
         config=config,
         publisher=publisher,

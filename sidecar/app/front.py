@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 from sidecar.app.control import AppControl
 from sidecar.app.deeds import open_deeds, state_dir
@@ -11,15 +12,20 @@ from sidecar.app.house import House
 from sidecar.app.keepsakes import Keepsakes
 from sidecar.app.live_rows import LiveRows
 from sidecar.app.oversee import AppOverseer
+from sidecar.app.policy_desk import AppPolicyDesk
 from sidecar.app.stages import server_settings
+from sidecar.app.what_if import Past
 from sidecar.clock import Clock
+from sidecar.config import Config
 from sidecar.config.listeners import ControlConfig
+from sidecar.decide.policyset import PolicySet
 from sidecar.web.auth import Access
 from sidecar.web.callers import Callers, Principal, Role
 from sidecar.web.control import control_app
 from sidecar.web.health import Health
 from sidecar.web.live import LiveFeed
 from sidecar.web.look_routes import LookRoutes
+from sidecar.web.policy_routes import PolicyRoutes
 from sidecar.web.server import HttpServer
 
 
@@ -32,6 +38,10 @@ def access_of(section: ControlConfig, clock: Clock) -> Access:
     return Access.of(Callers(principals), clock, secure=section.tls is not None)
 
 
+def _shadow_of(config: Config) -> PolicySet:
+    return PolicySet(tuple(policy.to_policy() for policy in config.shadow))
+
+
 @dataclass(frozen=True, slots=True)
 class Front:
     """What is called, and what runs behind it."""
@@ -39,6 +49,7 @@ class Front:
     server: HttpServer
     live: LiveFeed
     overseer: AppOverseer
+    desk: AppPolicyDesk
 
     async def stop(self) -> None:
         """No more requests; open pages are told to come back later."""
@@ -47,9 +58,16 @@ class Front:
 
 
 async def open_front(
-    control: AppControl, health: Health, stack: AsyncExitStack
+    control: AppControl, health: Health, path: Path | None, stack: AsyncExitStack
 ) -> Front:
-    """The listener, bound; closed by `stack`. Raises ConfigError, AuditFailed."""
+    """The listener, bound; closed by `stack`. Raises ConfigError, AuditFailed.
+
+    Args:
+        control: What has been built so far.
+        health: What readiness is told of.
+        path: The configuration file, whose policies can be changed.
+        stack: Closes the audit log and the listener.
+    """
     config, clock = control.factory.config, control.clock
     stats = control.factory.stats
 
@@ -60,8 +78,13 @@ async def open_front(
     keepsakes = Keepsakes(state_dir(config), config.sidecar)
     house = House(await asyncio.to_thread(keepsakes.pauses), clock, stats)
     house.look_on(control.pipeline)
+    if config.shadow:
+        house.shadow.take(_shadow_of(config), (), clock.monotonic())
+    past = Past(clock)
+    past.look_on(control.pipeline)
     control.publisher.report_to(house.feed)
     overseer = AppOverseer(control.streams, house, keepsakes, deeds, clock, stats)
+    desk = AppPolicyDesk(config, path, control.streams, house, past, deeds, clock)
     names = {"site": config.site, "sidecar": config.sidecar}
     rows = LiveRows(control.streams, house, control.publisher, health, clock, names)
     live = LiveFeed(rows, stats, secrets.token_hex(6))
@@ -72,8 +95,9 @@ async def open_front(
         access_of(config.control, clock),
         deeds,
         LookRoutes(overseer, live, deeds).router(),
+        PolicyRoutes(desk).router(),
     )
     server = HttpServer(app, server_settings("control", config.control))
     server.bind()
     stack.callback(server.close)
-    return Front(server, live, overseer)
+    return Front(server, live, overseer, desk)

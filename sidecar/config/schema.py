@@ -175,6 +175,7 @@ class Config(Section):
     groups: tuple[GroupConfig, ...] = ()
     budget: BudgetConfig = BudgetConfig()
     policies: Annotated[tuple[PolicyConfig, ...], Field(min_length=1)]
+    shadow: tuple[PolicyConfig, ...] = ()  # judged beside; tells, never acts
     streams: tuple[StreamConfig, ...] = ()
     webrtc: WebrtcConfig = WebrtcConfig()
     whip: WhipConfig | None = None
@@ -226,6 +227,12 @@ class Config(Section):
                 "no policy matches every stream: give the last one match: {ids: ['*']}"
             )
         return policies
+
+    @field_validator("shadow")
+    @classmethod
+    def _distinct(cls, shadow: tuple[PolicyConfig, ...]) -> tuple[PolicyConfig, ...]:
+        PolicySet(tuple(policy.to_policy() for policy in shadow))
+        return shadow
 
     @model_validator(mode="after")
     def _within_reach(self) -> Self:

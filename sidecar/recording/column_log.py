@@ -3,7 +3,8 @@
 from array import array
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from typing import Any, Final
 
@@ -40,6 +41,12 @@ class _Chunk:
     @property
     def last_at(self) -> float:
         return max([*self.at[-1:], *self.mark_at[-1:]])
+
+    def twin(self) -> "_Chunk":
+        """A copy that does not grow with this one."""
+        values = {one.name: copy(getattr(self, one.name)) for one in fields(self)}
+        values["scores"] = {key: copy(column) for key, column in self.scores.items()}
+        return _Chunk(**values)
 
     def score(self, entry: Entry) -> None:
         """Adds the sample's row; what the model does not give is NaN."""
@@ -104,6 +111,15 @@ class ColumnLog:
             what = (entry.session << _BITS | reason) << _BITS
             chunk.mark_what.append(what | MARKED.index(entry.kind))
             chunk.mark_before.append(len(chunk.at))
+
+    def fork(self) -> "ColumnLog":
+        """As it is now, apart from what comes: to be looked at in another thread."""
+        twin = ColumnLog(self._max_samples, self._max_age_s)
+        *whole, growing = self._chunks
+        twin._chunks = deque([*whole, growing.twin()])
+        twin._models = dict(self._models)
+        twin._until, twin._kept = self._until, self._kept
+        return twin
 
     def _forget(self, now: float) -> None:
         while len(self._chunks) > 1:

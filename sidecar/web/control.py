@@ -15,6 +15,7 @@ from sidecar.web.limits import RequestLimits
 from sidecar.web.login_routes import LoginRoutes
 from sidecar.web.look_routes import LIVE_PATH
 from sidecar.web.metrics import ProbeRoutes
+from sidecar.web.page_routes import PageRoutes
 from sidecar.web.ports import Control
 from sidecar.web.problems import HANDLERS, ProblemView
 from sidecar.web.stream_routes import StreamRoutes
@@ -62,6 +63,7 @@ def control_app(
     bearer = Security(HTTPBearer(auto_error=False, description="If one is configured."))
     app.include_router(StreamRoutes(control).router(), dependencies=[bearer])
     app.include_router(LoginRoutes(access, deeds).router())
+    app.include_router(PageRoutes().router())
     for router in more:
         app.include_router(router, dependencies=[bearer])
     app.include_router(ProbeRoutes(health, stats).router())

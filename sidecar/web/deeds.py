@@ -18,7 +18,11 @@ DETAIL: Final = "sidecar.deed"
 
 _UNTOLD: Final = frozenset(
     {
-        *("/api/login", "/api/policies/whatif", "/api/policies/preview"),
+        "/api/login",
+        "/api/policies/apply",
+        "/api/policies/preview",
+        "/api/policies/undo",
+        "/api/policies/whatif",
     }
 )
 _MAX_PATH: Final = 200

@@ -65,6 +65,41 @@ class StreamConflict(ControlError):
     code = "conflict"
 
 
+class TokenNeeded(ControlError):
+    """Only somebody with a token may do this, on loopback too."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "token_needed"
+
+
+class PolicyConflict(ControlError):
+    """Policies cannot be changed here and now; the detail says why."""
+
+    status = HTTPStatus.CONFLICT
+    code = "policy_conflict"
+
+
+class OtherVersion(ControlError):
+    """Somebody else changed the policies meanwhile; the detail says who and what."""
+
+    status = HTTPStatus.PRECONDITION_FAILED
+    code = "other_version"
+
+
+class NotConfirmed(ControlError):
+    """What was confirmed is not what would change."""
+
+    status = HTTPStatus.CONFLICT
+    code = "not_confirmed"
+
+
+class MatchMissing(ControlError):
+    """Which version is to be changed?"""
+
+    status = HTTPStatus.PRECONDITION_REQUIRED
+    code = "if_match_missing"
+
+
 class NothingToReverse(ControlError):
     """No takedown or interrupt of this stream is known."""
 

@@ -86,3 +86,15 @@ def test_no_entries_make_empty_columns() -> None:
     """Nothing is recorded yet."""
     columns = ColumnLog().snapshot()
     assert (len(columns), columns.streams, columns.until) == (0, (), 0.0)
+
+
+def test_a_fork_stays_as_it_was() -> None:
+    """It can be looked at in a thread while the log grows on."""
+    log = ColumnLog()
+    for entry in ENTRIES:
+        log.add(entry)
+    fork = log.fork()
+    log.add(sample(A, 7.0, {X: 0.9, V: 0.9}, late=0.0))
+    assert (len(fork), len(fork.snapshot())) == (4, 4)
+    assert fork.snapshot().until == 6.0
+    assert len(log.snapshot()) == 5
