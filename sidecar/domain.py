@@ -238,6 +238,29 @@ class ModelRef:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What a model runs on here.
+
+    Attributes:
+        model: Its name.
+        asked: The providers that were wanted, as in the configuration.
+        provider: The one it got.
+        precision: `fp32` or `fp16`.
+        threads: Cores a batch.
+        callers: Batches at a time.
+        why_not: Why nothing that was wanted more; empty if it got that.
+    """
+
+    model: str
+    asked: str
+    provider: str
+    precision: str
+    threads: int
+    callers: int
+    why_not: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LabelScore:
     """A score of 0…1 and the model label (or `A+B`) that gave it. Not a confidence.
 

@@ -174,6 +174,12 @@ class Stats:
             "sidecar_engine_errors_total", "Batches the engine failed.", registry=reg
         )
 
+        self.engine_info = Gauge(
+            "sidecar_engine_info",
+            "1 for each model: what it runs on, and what was asked for.",
+            ("model", "provider", "asked", "precision", "threads", "callers"),
+            registry=reg,
+        )
         self._models(reg)
 
     def _models(self, reg: CollectorRegistry) -> None:

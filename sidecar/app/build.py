@@ -12,6 +12,7 @@ from sidecar import __version__
 from sidecar.app.canary import Canary, canary_of
 from sidecar.app.changeover import Changeover
 from sidecar.app.control import AppControl
+from sidecar.app.engines import EngineBoard
 from sidecar.app.front import Front, open_front
 from sidecar.app.gate import gate_of
 from sidecar.app.heartbeat import Heartbeat
@@ -156,6 +157,7 @@ async def build(
         keepers=workforce.keepers,
     )
     app.beat.canary = canary
+    app.beat.board = EngineBoard(roster, stats, health)
     if workforce.pool is not None:
         pool = workforce.pool
         app.beat.watch("workers_failing", lambda: pool.failing)

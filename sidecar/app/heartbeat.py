@@ -6,6 +6,7 @@ from typing import Final
 
 from sidecar.app.canary import Canary
 from sidecar.app.changeover import Changeover
+from sidecar.app.engines import EngineBoard
 from sidecar.app.reload import Reloader
 from sidecar.publish.mqtt import MqttPublisher
 from sidecar.publish.owed import Owed
@@ -30,9 +31,11 @@ class Heartbeat:
 
     Attributes:
         canary: Whose word is carried along; None if there is none.
+        board: What the models run on is kept up there; None: nowhere.
     """
 
     canary: Canary | None = None
+    board: EngineBoard | None = None
 
     def __init__(
         self,
@@ -78,6 +81,8 @@ class Heartbeat:
 
     def beat(self) -> None:
         """One look at all parts."""
+        if self.board is not None:
+            self.board.look()
         found = set(self._publisher.health().problems)
         if self.canary is not None and self.canary.fault is not None:
             found.add("canary_missed")

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Iterator
 from typing import Final
 
+from sidecar.app.engines import engine_settings, say
 from sidecar.app.stages import find_manifest, mqtt_settings, planner_settings
 from sidecar.classify.batcher import Batcher
 from sidecar.classify.ensemble import Ensemble, Lane
 from sidecar.classify.manifest import Manifest
-from sidecar.classify.onnx_engine import EngineSettings, OnnxEngine
+from sidecar.classify.onnx_engine import OnnxEngine
+from sidecar.classify.runtime import installed, require_one
 from sidecar.clock import Clock
 from sidecar.config import Config
 from sidecar.config.policies import PolicyConfig
@@ -26,8 +28,10 @@ def load_manifests(config: Config) -> Manifests:
 
     Raises:
         ManifestError: A model is not there, or not as its manifest says.
-        ConfigError: A rule, a threshold or the canary does not go with them.
+        ConfigError: A rule, a threshold or the canary does not go with them, or two
+            packages of the runtime are installed.
     """
+    require_one(installed())
     found = tuple(find_manifest(n, config.models_dir) for n in config.model_names)
     require_fit(config, found)
     return found
@@ -141,10 +145,8 @@ async def load_ensemble(
 
 
 async def _lane(config: Config, manifest: Manifest, clock: Clock, stats: Stats) -> Lane:
-    settings = EngineSettings(
-        threads=config.engine.threads, max_batch_size=config.batch.max_batch_size
-    )
-    engine = await asyncio.to_thread(OnnxEngine.load, manifest, settings)
+    engine = await asyncio.to_thread(_engine, config, manifest)
+    say(engine.facts)
     batcher = Batcher(
         engine,
         planner_settings(config.batch),
@@ -152,4 +154,9 @@ async def _lane(config: Config, manifest: Manifest, clock: Clock, stats: Stats) 
         stats,
         config.engine.max_consecutive_errors,
     )
-    return Lane(engine, batcher)
+    return Lane(engine, batcher, facts=engine.facts)
+
+
+def _engine(config: Config, manifest: Manifest) -> OnnxEngine:
+    """Blocks while it counts the cores, loads and measures."""
+    return OnnxEngine.load(manifest, engine_settings(config))

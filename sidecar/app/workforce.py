@@ -6,9 +6,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
-from sidecar.app.cores import usable_cores
 from sidecar.app.intake import InProcess, Intake, InWorkers
 from sidecar.app.stages import ice_settings, picture_arena
+from sidecar.classify.cores import usable_cores
 from sidecar.clock import Clock
 from sidecar.config import Config
 from sidecar.domain import Formats
@@ -64,10 +64,11 @@ async def open_workforce(
 def worker_count(config: Config, cores: int) -> int:
     """How many processes receive streams; 1: this one, without a worker.
 
-    `auto` leaves the engine its threads: it is busy when there are many streams.
+    `auto` leaves the engine its cores: it is busy when there are many streams. Where it
+    is to find out itself how many it needs, one.
     """
     if config.ingest.workers == "auto":
-        return max(1, cores - config.engine.threads)
+        return max(1, cores - config.engine.cores_set)
     return config.ingest.workers
 
 

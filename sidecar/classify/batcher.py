@@ -2,9 +2,11 @@
 
 import asyncio
 import itertools
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sidecar.arena import slot_of
 from sidecar.classify.engine import Engine
 from sidecar.classify.labels import ScoreRow
 from sidecar.classify.planner import BatchPlanner, GivenWay, PlannerSettings, Ticket
@@ -26,11 +28,25 @@ class Waiter:
     answer: asyncio.Future[Scores]
 
 
+@dataclass(eq=False, slots=True)
+class _Run:
+    """A batch on the engine.
+
+    Attributes:
+        members: Who is in it, in the order in which their pictures lie.
+        started: When the engine took it up; until then, when it was put together.
+    """
+
+    members: list[Waiter]
+    started: float
+
+
 class Batcher:
     """Collects the samples of all streams into batches for one engine.
 
-    While a batch runs, the next is being collected. `run` is one task of the
-    composition root; when it ends, for whatever reason, nobody is left waiting.
+    While batches run, the next is being collected; once it is full it is handed over,
+    so that the engine finds it ready. `run` is one task of the composition root; when
+    it ends, for whatever reason, nobody is left waiting.
     """
 
     def __init__(
@@ -50,7 +66,12 @@ class Batcher:
         self._planner = BatchPlanner(settings)
         self._ids = itertools.count()
         self._waiters: dict[int, Waiter] = {}  # in the planner
-        self._in_flight: list[Waiter] = []  # on the engine
+        self._runs: list[_Run] = []  # on the engine
+        self._ready: deque[_Run] = deque()  # those of them that have not begun
+        self._collector = asyncio.Lock()  # whose turn it is to put a batch together
+        self._scored = stats.samples.labels("scored")
+        self._queue_leg = stats.leg_seconds.labels("queue")
+        self._inference_leg = stats.leg_seconds.labels("inference")
         self._failures = 0
         self._wake = asyncio.Event()
         self._closed: EngineError | None = None  # why nothing more is taken
@@ -120,11 +141,14 @@ class Batcher:
         self._idle.clear()
         reason: EngineError = EngineError("the classifier has stopped")
         try:
-            while self._closed is None:
-                await self._step()
-        except EngineDead as exc:
-            reason = exc
-            raise
+            async with asyncio.TaskGroup() as lanes:
+                for number in range(self._engine.concurrency + 1):
+                    lanes.create_task(self._lane(), name=f"batcher-{number}")
+        except BaseExceptionGroup as group:
+            cause = _cause(group)
+            if isinstance(cause, EngineDead):
+                reason = cause
+            raise cause from cause.__cause__
         finally:
             self._close(reason)
             self._answer_rest(reason)
@@ -141,16 +165,33 @@ class Batcher:
         await self._idle.wait()
         self._answer_rest(reason)  # if `run` was never started
 
-    async def _step(self) -> None:
-        """Serves one batch, or waits until there may be one."""
-        now = self._clock.monotonic()
-        self._wake.clear()
-        plan = self._planner.take(now)
-        self._give_way(plan.given_way)
-        if plan.batch:
-            await self._serve([self._waiters.pop(t.id) for t in plan.batch], now)
-            return
-        wake_at = self._planner.next_wake(now)
+    async def _lane(self) -> None:
+        """Serves one batch after the other; there is one lane more than run at once."""
+        while run := await self._next():
+            await self._serve(run)
+            del run
+
+    async def _next(self) -> _Run | None:
+        """The next batch, as soon as there is one; None once no more are taken."""
+        async with self._collector:
+            while self._closed is None:
+                now = self._clock.monotonic()
+                self._wake.clear()
+                plan = self._planner.take(now, busy=self._busy)
+                self._give_way(plan.given_way)
+                if plan.batch:
+                    return self._begin([self._waiters.pop(t.id) for t in plan.batch])
+                await self._pause(now)
+        return None
+
+    @property
+    def _busy(self) -> bool:
+        """Whether a batch would have to wait on the engine."""
+        return len(self._runs) >= self._engine.concurrency
+
+    async def _pause(self, now: float) -> None:
+        """Until something happens, or somebody is due."""
+        wake_at = self._planner.next_wake(now, busy=self._busy)
         delay = None if wake_at is None else max(0.0, wake_at - now)
         try:
             async with asyncio.timeout(delay):
@@ -158,33 +199,53 @@ class Batcher:
         except TimeoutError:
             pass  # somebody is due
 
-    async def _serve(self, members: list[Waiter], started: float) -> None:
+    def _begin(self, members: list[Waiter]) -> _Run:
+        """Puts a batch on the engine's account."""
+        members.sort(key=_place)  # side by side in memory they need not be copied
+        run = _Run(members, self._clock.monotonic())
+        if self._busy:
+            self._ready.append(run)
+        self._runs.append(run)
+        return run
+
+    async def _serve(self, run: _Run) -> None:
         """One batch on the engine; its error is the answer of each member."""
-        self._in_flight = members
-        self._stats.batch_size.observe(len(members))
+        self._stats.batch_size.observe(len(run.members))
+        pictures = [member.sample.picture for member in run.members]
         try:
-            rows = await self._engine.infer([m.sample.picture for m in members])
+            rows = await self._engine.infer(pictures)
         except EngineDead:
             self._stats.engine_errors.inc()
             raise
         except EngineError as exc:
-            self._failed(exc)
-            return
-        inference_s = self._clock.monotonic() - started
-        self._recovered()
-        for member, row in zip(members, rows, strict=True):
-            self._scored(member, row, started, inference_s)
-        self._in_flight = []
+            self._take_up(run)
+            self._failed(run, exc)
+        else:
+            inference_s = self._take_up(run)
+            self._recovered()
+            for member, row in zip(run.members, rows, strict=True):
+                self._answer(member, row, run.started, inference_s)
+        self._runs.remove(run)
+        self._wake.set()
 
-    def _scored(
+    def _take_up(self, done: _Run) -> float:
+        """The engine goes on with the one that is ready; seconds that `done` took."""
+        now = self._clock.monotonic()
+        if done in self._ready:  # it overtook the others
+            self._ready.remove(done)
+        elif self._ready:
+            self._ready.popleft().started = now
+        return now - done.started
+
+    def _answer(
         self, member: Waiter, row: ScoreRow, started: float, inference_s: float
     ) -> None:
         """Answers one member with what the model said."""
         sample = member.sample
         queue_s = max(0.0, started - sample.decoded_at)
-        self._stats.samples.labels("scored").inc()
-        self._stats.leg_seconds.labels("queue").observe(queue_s)
-        self._stats.leg_seconds.labels("inference").observe(inference_s)
+        self._scored.inc()
+        self._queue_leg.observe(queue_s)
+        self._inference_leg.observe(inference_s)
         scores = Scores(
             stream_id=sample.stream_id,
             by_category=self._engine.categories.by_category(row),
@@ -198,20 +259,23 @@ class Batcher:
         if not member.answer.done():
             member.answer.set_result(scores)
 
-    def _failed(self, exc: EngineError) -> None:
-        """Answers the batch in flight with its error; too many end the engine."""
+    def _failed(self, run: _Run, exc: EngineError) -> None:
+        """Answers a batch's members with its error; too many end the engine."""
         self._stats.engine_errors.inc()
         self._failures += 1
         if self._failures == 1:
             log.warning("engine_failing", error=str(exc))
-        members, self._in_flight = self._in_flight, []
-        for member in members:
+        for member in run.members:
             self._refuse(member, _copy(exc), "error")
         if self._failures >= self._patience:
-            raise EngineDead(f"{self._failures} batches in a row failed") from exc
+            dead = EngineDead(f"{self._failures} batches in a row failed")
+            self._close(dead)  # what still runs is no recovery
+            raise dead from exc
 
     def _recovered(self) -> None:
         """The engine works (again)."""
+        if self._closed is not None:
+            return
         if self._failures:
             log.info("engine_recovered", failed_batches=self._failures)
         self._failures = 0
@@ -229,8 +293,10 @@ class Batcher:
 
     def _answer_rest(self, reason: EngineError) -> None:
         """Nobody is left hanging when nothing more will be classified."""
-        rest = [*self._in_flight, *self._waiters.values()]
-        self._in_flight = []
+        rest = [member for run in self._runs for member in run.members]
+        rest += self._waiters.values()
+        self._runs.clear()
+        self._ready.clear()
         for member in rest:
             self._forget(member)
             self._refuse(member, _copy(reason), "error")
@@ -250,6 +316,17 @@ class Batcher:
         if not member.answer.done():
             self._stats.samples.labels(outcome).inc()
             member.answer.set_exception(exc)
+
+
+def _place(member: Waiter) -> int:
+    """Where its picture lies."""
+    return slot_of(member.sample.picture)
+
+
+def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What ended the lanes: the engine's death rather than anything else."""
+    dead = group.subgroup(EngineDead)
+    return (dead or group).exceptions[0]
 
 
 def _copy(exc: EngineError) -> EngineError:

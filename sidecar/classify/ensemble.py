@@ -9,7 +9,7 @@ from typing import Any
 from sidecar.classify.batcher import Batcher, Waiter
 from sidecar.classify.engine import Engine
 from sidecar.classify.merge import merge
-from sidecar.domain import ModelRef, PictureFormat, Sample, Scores
+from sidecar.domain import EngineFacts, ModelRef, PictureFormat, Sample, Scores
 from sidecar.errors import EngineError
 
 
@@ -22,12 +22,14 @@ class Lane:
         batcher: Its queue.
         tend: Looks after the engine, for ever; None if it needs nobody.
         close: Ends the engine, without blocking the loop; None: a thread calls its own.
+        facts: What the engine runs on; None if that is somebody else's business.
     """
 
     engine: Engine
     batcher: Batcher
     tend: Callable[[], Coroutine[Any, Any, None]] | None = None
     close: Callable[[], Coroutine[Any, Any, None]] | None = None
+    facts: EngineFacts | None = None
 
 
 class Question:

@@ -28,10 +28,12 @@ class Prepared:
     Attributes:
         data: Serialised ONNX.
         baked: Names of the operators that were put around the net.
+        pixels: Name of its input.
     """
 
     data: bytes
     baked: tuple[str, ...]
+    pixels: str = PIXELS
 
 
 def prepare(manifest: Manifest) -> Prepared:
@@ -53,7 +55,8 @@ def prepare(manifest: Manifest) -> Prepared:
     _assemble(model, manifest, prelude, coda)
     added = (*prelude, *coda)
     ops = tuple(node.op_type for node in added if node.op_type != "Constant")
-    return Prepared(model.SerializeToString(), ops)
+    pixels = PIXELS if prelude else manifest.input.name
+    return Prepared(model.SerializeToString(), ops, pixels)
 
 
 class _Chain(list[NodeProto]):

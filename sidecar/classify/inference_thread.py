@@ -1,88 +1,115 @@
-"""One thread that runs jobs in order and never leaves a caller hanging."""
+"""Threads that run jobs in order and never leave a caller hanging."""
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterator
 from queue import Empty, SimpleQueue
-from typing import Any, Final, TypeVar
+from time import monotonic
+from typing import Any, Final, Protocol
 
 from sidecar.errors import EngineDead, SidecarError
 
-T = TypeVar("T")
-_Job = tuple[Callable[[], Any], "Future[Any]"]
 _JOIN_S: Final = 10.0  # a batch takes milliseconds; a stuck one must not hold the exit
 
 
-class InferenceThread:
-    """A daemon thread: a native call that never returns cannot keep the process up.
+class Job(Protocol):
+    """Something to be done once, and somebody who waits for it."""
 
-    A job's `SidecarError` is its answer. Any other exception is a bug: it ends the
-    thread, loudly, and every caller gets EngineDead, now and later.
+    @property
+    def unwanted(self) -> bool:
+        """Whether its caller has gone: then it is passed over."""
+        ...
+
+    def work(self) -> Any:  # noqa: ANN401 (whatever the caller expects)
+        """Called on one of the threads. A SidecarError is an answer."""
+        ...
+
+    def answer(self, result: Any, error: SidecarError | None) -> None:  # noqa: ANN401
+        """Called exactly once, on any thread, unless it was passed over."""
+        ...
+
+
+class InferenceThreads:
+    """Daemon threads: a native call that never returns cannot keep the process up.
+
+    Jobs begin in the order in which they were submitted. One's `SidecarError` is its
+    answer. Any other exception is a bug: it ends the threads, loudly, and every caller
+    gets EngineDead, now and later.
     """
 
-    def __init__(self, name: str) -> None:
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._lock = threading.Lock()  # between `submit` and the end of the thread
+    def __init__(self, name: str, count: int = 1) -> None:
+        self._name = name
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._lock = threading.Lock()  # between `submit` and the end of the threads
         self._end: str | None = None
-        self._thread = threading.Thread(target=self._main, name=name, daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._main, name=f"{name}-{n}", daemon=True)
+            for n in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
 
-    def submit(self, work: Callable[[], T]) -> "Future[T]":
-        """Has `work` called on the thread, after everything submitted before.
+    @property
+    def count(self) -> int:
+        """How many jobs run at a time."""
+        return len(self._threads)
+
+    def submit(self, job: Job) -> None:
+        """Has `job` done after everything submitted before has begun.
 
         Raises:
-            EngineDead: The thread was closed or has died.
+            EngineDead: The threads were closed or have died.
         """
-        future: Future[T] = Future()
         with self._lock:
             if self._end is not None:
                 raise EngineDead(self._end)
-            self._jobs.put((work, future))
-        return future
+            self._jobs.put(job)
 
     @property
     def alive(self) -> bool:
         """Whether jobs are still taken."""
-        return self._end is None and self._thread.is_alive()
+        return self._end is None and all(t.is_alive() for t in self._threads)
 
     def close(self) -> None:
         """Answers what has not begun with EngineDead and joins; may be called twice.
 
         Raises:
-            EngineDead: The job in hand did not end within 10 s.
+            EngineDead: A job in hand did not end within 10 s.
         """
         self.give_up("the engine was closed")
-        self._jobs.put(None)
-        self._thread.join(_JOIN_S)
-        if self._thread.is_alive():
-            raise EngineDead(f"{self._thread.name} did not end within {_JOIN_S:g} s")
+        deadline = monotonic() + _JOIN_S
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - monotonic()))
+            if thread.is_alive():
+                raise EngineDead(f"{thread.name} did not end within {_JOIN_S:g} s")
 
     def _main(self) -> None:
-        """The thread's life."""
-        future: Future[Any] | None = None
+        """A thread's life."""
+        job: Job | None = None
         try:
             while (job := self._jobs.get()) is not None:
-                work, future = job
-                _run(work, future)
-                del job, work  # keep no picture alive while waiting
+                _run(job)
+                del job  # keep no picture alive while waiting
         finally:
             bug = sys.exc_info()[1]
-            told = f"the inference thread died: {bug!r}" if bug else "closed"
-            self.give_up(told)
-            if bug and future is not None:
-                future.set_exception(EngineDead(told))
+            if bug is not None:
+                told = f"the inference thread died: {bug!r}"
+                self.give_up(told)
+                if job is not None:
+                    job.answer(None, EngineDead(told))
 
     def give_up(self, told: str) -> None:
         """Takes no more jobs; those that have not begun are answered."""
         with self._lock:
             self._end = self._end or told
-        for _, future in self._take_all():
-            if future.set_running_or_notify_cancel():
-                future.set_exception(EngineDead(told))
+        for job in self._take_all():
+            if not job.unwanted:
+                job.answer(None, EngineDead(told))
+        for _ in self._threads:
+            self._jobs.put(None)
 
-    def _take_all(self) -> Iterator[_Job]:
-        """Empties the queue without waiting: the thread takes from it as well."""
+    def _take_all(self) -> Iterator[Job]:
+        """Empties the queue without waiting: the threads take from it as well."""
         while True:
             try:
                 job = self._jobs.get_nowait()
@@ -92,13 +119,13 @@ class InferenceThread:
                 yield job
 
 
-def _run(work: Callable[[], Any], future: "Future[Any]") -> None:
+def _run(job: Job) -> None:
     """One job, unless its caller has gone."""
-    if not future.set_running_or_notify_cancel():
+    if job.unwanted:
         return
     try:
-        result = work()
+        result = job.work()
     except SidecarError as exc:
-        future.set_exception(exc)
+        job.answer(None, exc)
     else:
-        future.set_result(result)
+        job.answer(result, None)

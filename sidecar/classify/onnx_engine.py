@@ -1,34 +1,63 @@
-"""The engine that runs a model by onnxruntime, on one thread of its own."""
+"""The engine that runs a model by onnxruntime, on threads of its own."""
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.classify.inference_thread import InferenceThread
+from sidecar.classify import calibration, graph
+from sidecar.classify.inference_thread import InferenceThreads
 from sidecar.classify.labels import CategoryMap
+from sidecar.classify.lane import Rows
 from sidecar.classify.manifest import Manifest
 from sidecar.classify.onnx_session import EngineSettings, OnnxSession
-from sidecar.domain import ModelRef, Picture, PictureFormat
-from sidecar.errors import EngineDead, EngineError
+from sidecar.domain import EngineFacts, ModelRef, Picture, PictureFormat
+from sidecar.errors import EngineDead, EngineError, SidecarError
 
 __all__ = ["EngineSettings", "OnnxEngine"]
 
 
-class OnnxEngine:
-    """A model loaded, warmed up and owned by one inference thread.
+@dataclass(eq=False, slots=True)
+class _Batch:
+    """A batch on its way, and the loop that waits for it."""
 
-    The thread alone touches the session and the input arena, one batch after the
-    other, so a caller that stops waiting cannot hand them to somebody else too early.
+    session: OnnxSession
+    pictures: tuple[Picture, ...]
+    loop: asyncio.AbstractEventLoop
+    rows: asyncio.Future[Rows]
+
+    @property
+    def unwanted(self) -> bool:
+        """Whether the caller has gone."""
+        return self.rows.cancelled()
+
+    def work(self) -> Rows:
+        """On an inference thread."""
+        return self.session.raw(self.pictures)
+
+    def answer(self, result: Any, error: SidecarError | None) -> None:  # noqa: ANN401
+        """One call into the loop, whatever the size of the batch."""
+        with suppress(RuntimeError):  # the loop was closed: nobody is left to be told
+            self.loop.call_soon_threadsafe(_settle, self.rows, result, error)
+
+
+class OnnxEngine:
+    """A model loaded, warmed up, and run by as many threads as it has callers.
+
+    Each thread has its lane of memory, so a caller that stops waiting cannot hand it to
+    somebody else too early. Batches begin in order; while one runs, the next may wait
+    here, so that no thread has to wait for the event loop.
     """
 
     def __init__(
-        self, session: OnnxSession, thread: InferenceThread, timeout_s: float
+        self, session: OnnxSession, threads: InferenceThreads, timeout_s: float
     ) -> None:
         self._session = session
-        self._thread = thread
+        self._threads = threads
         self._timeout_s = timeout_s
         self._shape = (session.manifest.input.height, session.manifest.input.width, 3)
 
@@ -38,17 +67,17 @@ class OnnxEngine:
     ) -> "OnnxEngine":
         """An engine that is ready. Blocks (and holds the GIL) while it loads.
 
+        Where threads or callers are left open, a short measurement decides.
+
         Raises:
             ManifestError: The file is broken or not what the manifest says.
+            ConfigError: No provider works that is allowed.
         """
         settings = settings or EngineSettings()
-        thread = InferenceThread(f"inference-{manifest.name}")
-        try:
-            session = thread.submit(partial(OnnxSession, manifest, settings)).result()
-        except BaseException:
-            thread.close()
-            raise
-        return cls(session, thread, settings.timeout_s)
+        session = calibration.best_session(manifest, settings, graph.prepare(manifest))
+        count = session.layout.callers
+        threads = InferenceThreads(f"inference-{manifest.name}", count)
+        return cls(session, threads, settings.timeout_s)
 
     @property
     def ref(self) -> ModelRef:
@@ -72,34 +101,58 @@ class OnnxEngine:
 
     @property
     def concurrency(self) -> int:
-        """One thread: one batch at a time."""
-        return 1
+        """How many batches run at the same time."""
+        return self._threads.count
+
+    @property
+    def facts(self) -> EngineFacts:
+        """What it runs on, and why on nothing that was wanted more."""
+        session = self._session
+        return EngineFacts(
+            model=self.ref.name,
+            asked=",".join(session.asked.providers),
+            provider=session.got.provider,
+            precision="fp16" if session.got.half else "fp32",
+            threads=session.layout.threads,
+            callers=session.layout.callers,
+            why_not=session.got.why_not,
+        )
+
+    @property
+    def gathered(self) -> int:
+        """Batches whose pictures did not lie side by side."""
+        return self._session.gathered
 
     @property
     def alive(self) -> bool:
-        """Whether its thread still takes batches; if not, the process should end."""
-        return self._thread.alive
+        """Whether its threads still take batches; if not, the process should end."""
+        return self._threads.alive
 
     async def infer(self, batch: Sequence[Picture]) -> NDArray[np.float32]:
         """See `Engine.infer`."""
         self._check(batch)
-        future = self._thread.submit(partial(self._session.run, tuple(batch)))
+        loop = asyncio.get_running_loop()
+        rows: asyncio.Future[Rows] = loop.create_future()
+        self._threads.submit(_Batch(self._session, tuple(batch), loop, rows))
+        watchdog = loop.call_later(self._timeout_s, self._overdue, rows)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await asyncio.wrap_future(future)
-        except TimeoutError as exc:
-            told = f"the engine did not answer within {self._timeout_s:g} s"
-            self._session.stop()
-            self._thread.give_up(told)
-            raise EngineDead(told) from exc
+            return self._session.checked(await rows, len(batch))
+        finally:
+            watchdog.cancel()
+            del batch, rows  # an exception keeps this frame
 
     def close(self) -> None:
-        """See `Engine.close`; a batch in flight is broken off."""
-        self._session.stop()
-        self._thread.close()
+        """See `Engine.close`."""
+        self._threads.close()
+
+    def _overdue(self, rows: asyncio.Future[Rows]) -> None:
+        """A call into native code does not come back: nothing more will."""
+        told = f"the engine did not answer within {self._timeout_s:g} s"
+        self._threads.give_up(told)
+        _settle(rows, None, EngineDead(told))
 
     def _check(self, batch: Sequence[Picture]) -> None:
-        """Refuses on the caller's side what the arena cannot hold."""
+        """Refuses on the caller's side what a lane cannot hold."""
         if not 1 <= len(batch) <= self.max_batch_size:
             raise EngineError(
                 f"a batch has 1 to {self.max_batch_size} pictures, not {len(batch)}"
@@ -110,3 +163,17 @@ class OnnxEngine:
                     f"a picture is {picture.dtype} {picture.shape} instead of"
                     f" uint8 {self._shape}"
                 )
+
+
+def _settle(
+    rows: asyncio.Future[Rows],
+    result: Any,  # noqa: ANN401 (a job's)
+    error: SidecarError | None,
+) -> None:
+    """In the loop: the answer, unless the caller has gone or has one."""
+    if rows.done():
+        return
+    if error is None:
+        rows.set_result(result)
+    else:
+        rows.set_exception(error)

@@ -1,35 +1,26 @@
-"""A model as onnxruntime runs it, on the caller's thread; home of onnxruntime's calls.
+"""A model as onnxruntime runs it, on its callers' threads.
 
-Everything here is synchronous and for one thread: `OnnxEngine` gives it its own.
+Everything here is synchronous: `OnnxEngine` gives it threads, as many as it has lanes.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
-from sidecar.classify import graph
+from sidecar.classify import graph, runtime
+from sidecar.classify.lane import DeviceLane, Ends, HostLane, Lane, Rows
+from sidecar.classify.layout import Layout
 from sidecar.classify.manifest import Manifest
+from sidecar.classify.opening import ORT_ERRORS, first_line, open_on
+from sidecar.classify.providers import ON_CUDA, Asked, Got, Input, shapes_for
 from sidecar.domain import Picture
 from sidecar.errors import EngineError, ManifestError
 
 _ROUNDING: Final = 1e-4  # a softmax in float32 ends within 1e-6 of 0 and 1
-_QUIET: Final = 4  # onnxruntime's own log: fatal only; its errors come as exceptions
-
-# onnxruntime's exceptions share no base and differ from version to version; its
-# Python layer adds ValueError and friends.
-_ORT_ERRORS: Final[tuple[type[Exception], ...]] = (
-    *(
-        kind
-        for kind in vars(ort_state).values()
-        if isinstance(kind, type) and issubclass(kind, Exception)
-    ),
-    *(ValueError, RuntimeError, MemoryError),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,110 +28,164 @@ class EngineSettings:
     """How much machine a model may use.
 
     Attributes:
-        threads: Cores per batch; never more than the container has.
-        max_batch_size: Size of the input arena, in pictures.
+        threads: Cores a batch; None: found out at the start. Never more than there are.
+        callers: Batches at a time; None: likewise.
+        max_batch_size: The largest batch, in pictures.
         timeout_s: A batch that takes longer ends the engine.
+        asked: What it is to run on.
+        cores: How many it may use in all; None: as many as the process may.
     """
 
-    threads: int = 1
+    threads: int | None = 1
+    callers: int | None = 1
     max_batch_size: int = 4
     timeout_s: float = 30.0
+    asked: Asked = field(default_factory=Asked)
+    cores: int | None = None
 
     def __post_init__(self) -> None:
         """Refuses what could never run."""
-        if self.threads < 1 or self.max_batch_size < 1 or self.timeout_s <= 0:
-            raise ValueError("threads and max_batch_size ≥ 1, timeout_s > 0")
+        counts = (self.threads or 1, self.callers or 1, self.max_batch_size)
+        if min(counts) < 1 or 0 in {self.threads, self.callers} or self.timeout_s <= 0:
+            raise ValueError(
+                "threads, callers and max_batch_size ≥ 1, timeout_s above 0"
+            )
 
 
 class OnnxSession:
-    """A loaded graph with its input arena.
+    """A loaded graph, warmed up, with a lane for each caller.
+
+    Args:
+        manifest: The model.
+        settings: Threads and callers that are None count as 1 here.
+        prepared: Its graph, if it was prepared before.
 
     Raises:
         ManifestError: The file is not what the manifest says, or does not run.
+        ConfigError: No provider works that is allowed.
     """
 
     def __init__(
-        self, manifest: Manifest, settings: EngineSettings | None = None
+        self,
+        manifest: Manifest,
+        settings: EngineSettings | None = None,
+        prepared: graph.Prepared | None = None,
     ) -> None:
         settings = settings or EngineSettings()
         self.manifest = manifest
-        self.prepared = graph.prepare(manifest)
-        self._run_options = ort.RunOptions()
-        self._run_options.log_severity_level = _QUIET
-        self._session = self._open(self.prepared.data, settings.threads)
-        self._input = self._session.get_inputs()[0].name
-        spec = manifest.input
-        shape = (settings.max_batch_size, spec.height, spec.width, 3)
-        self._arena = np.zeros(shape, np.uint8)
+        self.prepared = prepared or graph.prepare(manifest)
+        self.layout = Layout(settings.threads or 1, settings.callers or 1)
+        self.asked = settings.asked
+        self._session, self.got = self._open(settings)
+        self._ends = self._ends_of(settings)
+        self.lanes: tuple[Lane, ...] = ()
+        self._idle: deque[Lane] = deque()
+        self.add_lanes(self.layout.callers)
         self._warm_up()
 
     @property
     def max_batch_size(self) -> int:
-        """How many pictures the arena holds."""
-        return len(self._arena)
+        """How many pictures a batch may have."""
+        return self._ends.shapes.largest
+
+    @property
+    def gathered(self) -> int:
+        """Batches whose pictures had to be copied together."""
+        return sum(lane.gathered for lane in self.lanes)
+
+    def add_lanes(self, callers: int) -> None:
+        """As many lanes as there are callers; none is taken away."""
+        kind = DeviceLane if self.got.provider in ON_CUDA else HostLane
+        while len(self.lanes) < callers:
+            lane = kind(self._session, self._ends)
+            self.lanes = (*self.lanes, lane)
+            self._idle.append(lane)
 
     def run(self, batch: Sequence[Picture]) -> NDArray[np.float32]:
         """Scores `(len(batch), labels)` in 0…1, in memory of their own.
 
-        Each picture is copied once, into the arena; onnxruntime reads it there (96 MiB
-        take as long as 3 MiB to be handed over).
-
         Raises:
             EngineError: onnxruntime failed, or the scores are no scores.
         """
-        for place, picture in zip(self._arena, batch, strict=False):
-            np.copyto(place, picture, casting="no")
+        return self.checked(self.raw(batch), len(batch))
+
+    def bare(self, count: int) -> Callable[[], object]:
+        """`session.run` as anybody would write it: what the stage is measured by."""
+        pixels = np.zeros((count, *self._ends.picture), np.uint8)
+        feed = {self._ends.pixels: pixels}
+        return lambda: self._session.run(None, feed)
+
+    def raw(self, batch: Sequence[Picture]) -> Rows:
+        """What the model says, unchecked; no more callers at once than lanes.
+
+        Raises:
+            EngineError: onnxruntime failed.
+        """
+        lane = self._idle.popleft()
         try:
-            scores = self._call(len(batch))
-        except _ORT_ERRORS as exc:
-            raise EngineError(f"onnxruntime: {_first_line(exc)}") from exc
-        wanted = (len(batch), len(self.manifest.labels))
-        if scores.shape != wanted or scores.dtype != np.float32:
-            raise EngineError(f"scores of shape {scores.shape} instead of {wanted}")
+            return lane.run(batch)
+        except ORT_ERRORS as exc:
+            raise EngineError(f"onnxruntime: {first_line(exc)}") from exc
+        finally:
+            self._idle.append(lane)
+
+    def checked(self, rows: Rows, count: int) -> Rows:
+        """`rows` if they are the scores of `count` pictures, rounded into 0…1.
+
+        Raises:
+            EngineError: They are no scores.
+        """
+        wanted = (count, len(self.manifest.labels))
+        if rows.shape != wanted or rows.dtype != np.float32:
+            raise EngineError(f"scores of shape {rows.shape} instead of {wanted}")
         # NaN fails both comparisons.
-        if not (scores.min() >= -_ROUNDING and scores.max() <= 1 + _ROUNDING):
+        if not (rows.min() >= -_ROUNDING and rows.max() <= 1 + _ROUNDING):
             raise EngineError("scores are not finite numbers in 0…1")
-        clipped: NDArray[np.float32] = np.clip(scores, 0.0, 1.0)
+        clipped: Rows = np.clip(rows, 0.0, 1.0, out=rows)
         return clipped
 
-    def stop(self) -> None:
-        """Ends the run in progress, from another thread; it fails with EngineError."""
-        self._run_options.terminate = True
-
-    def _call(self, count: int) -> NDArray[np.float32]:
-        """The session on the first `count` pictures of the arena."""
-        feed = {self._input: self._arena[:count]}
-        outputs: list[NDArray[np.float32]]
-        outputs = self._session.run(None, feed, self._run_options)
-        return outputs[0]
-
-    def _open(self, data: bytes, threads: int) -> Any:  # noqa: ANN401 (untyped)
-        """The session. Holds the GIL for as long as it takes."""
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-        options.log_severity_level = _QUIET
-        # Spinning threads take 1.06 instead of 0.20 cores at 20 frames/s.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    def _open(self, settings: EngineSettings) -> tuple[Any, Got]:
+        """The session, and what it runs on."""
+        spec = self.manifest.input
+        batch = Input(
+            self.prepared.pixels, spec.height, spec.width, settings.max_batch_size
+        )
         try:
-            return ort.InferenceSession(
-                data, options, providers=["CPUExecutionProvider"]
+            opened = open_on(
+                self.prepared.data,
+                settings.asked,
+                runtime.available(),
+                self.layout.threads,
+                batch,
             )
-        except _ORT_ERRORS as exc:
-            raise self._unfit(f"onnxruntime refuses it: {_first_line(exc)}") from exc
+        except EngineError as exc:
+            raise self._unfit(str(exc)) from exc
+        return opened.session, opened.got
+
+    def _ends_of(self, settings: EngineSettings) -> Ends:
+        """What the lanes have to know."""
+        spec, provider = self.manifest.input, self.got.provider
+        return Ends(
+            pixels=self._session.get_inputs()[0].name,
+            scores=self._session.get_outputs()[0].name,
+            picture=(spec.height, spec.width, 3),
+            labels=len(self.manifest.labels),
+            shapes=shapes_for(provider, settings.max_batch_size),
+            device_id=settings.asked.device_id,
+            graphs=settings.asked.graphs and provider == "cuda",
+        )
 
     def _warm_up(self) -> None:
-        """One run of each size that matters: 1, 2, 4 … and the largest."""
-        sizes = [1]
-        while sizes[-1] < self.max_batch_size:
-            sizes.append(min(2 * sizes[-1], self.max_batch_size))
-        for size in sizes:
-            try:
-                self.run(list(self._arena[:size]))
-            except EngineError as exc:
-                raise self._unfit(f"does not run on {size} pictures: {exc}") from exc
+        """One run of each size on each lane: no stream pays for the first."""
+        black = np.zeros(self._ends.picture, np.uint8)
+        for size in self._ends.shapes.sizes:
+            for _ in self.lanes:
+                try:
+                    self.run([black] * size)
+                except EngineError as exc:
+                    raise self._unfit(
+                        f"does not run on {size} pictures: {exc}"
+                    ) from exc
 
     def _unfit(self, what: str) -> ManifestError:
         """The error about this model's file."""
@@ -148,8 +193,3 @@ class OnnxSession:
             f"{self.manifest.model_path}: {what}; export it again with a dynamic batch"
             " axis, and mend output.activation if its scores are not in 0…1"
         )
-
-
-def _first_line(exc: BaseException) -> str:
-    """The first line of a foreign message, bounded."""
-    return (str(exc).strip().splitlines() or [type(exc).__name__])[0][:200]

@@ -94,11 +94,14 @@ class BatchPlanner:
             return [self._overloaded(self._longest_line()[0])]
         return []
 
-    def take(self, now: float) -> Plan:
-        """The next batch if one is due (call only while the engine is free)."""
+    def take(self, now: float, *, busy: bool = False) -> Plan:
+        """The next batch if one is due; while the engine is busy only a full one.
+
+        One that is not full goes on collecting until the engine has time for it.
+        """
         stale = tuple(self._drop_stale(now))
         size = self._settings.max_batch_size
-        if len(self) < size and not self._delay_is_over(now):
+        if len(self) < size and (busy or not self._delay_is_over(now)):
             return Plan((), stale)
         ranked = (
             (rank, ticket.captured_at, self._offered_at[ticket.id], ticket.id, ticket)
@@ -110,17 +113,17 @@ class BatchPlanner:
             self._remove(ticket)
         return Plan(batch, stale)
 
-    def next_wake(self, now: float) -> float | None:
+    def next_wake(self, now: float, *, busy: bool = False) -> float | None:
         """When `take` will next have something to say; None while nobody waits."""
         if not self._offered_at:
             return None
         if len(self) >= self._settings.max_batch_size:
             return now
         oldest_capture = min(t.captured_at for q in self._streams.values() for t in q)
-        return min(
-            self._first_offer() + self._settings.max_queue_delay_s,
-            oldest_capture + self._settings.max_age_s,
-        )
+        stale_at = oldest_capture + self._settings.max_age_s
+        if busy:
+            return stale_at
+        return min(self._first_offer() + self._settings.max_queue_delay_s, stale_at)
 
     def withdraw(self, ticket: Ticket) -> bool:
         """Removes `ticket` if it is waiting; whether it was."""

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from sidecar.config.bus import MqttConfig, OutboxConfig
+from sidecar.config.engine import EngineConfig
 from sidecar.config.fields import BearerToken, BesideConfig, ExistingFile, HttpUrl
 from sidecar.config.listeners import ControlConfig, WebrtcConfig, WhipConfig
 from sidecar.config.models import CanaryConfig, SwapConfig, UnchangedConfig
@@ -76,13 +77,6 @@ class IngestConfig(Section):
     """Where streams are received and decoded; 1: in the sidecar's own process."""
 
     workers: Annotated[int, Field(ge=1, le=256, strict=True)] | Literal["auto"] = "auto"
-
-
-class EngineConfig(Section):
-    """The inference thread."""
-
-    threads: Annotated[int, Field(ge=1, le=256)] = 1
-    max_consecutive_errors: Annotated[int, Field(ge=1)] = 5
 
 
 class BatchConfig(Section):

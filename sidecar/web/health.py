@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from sidecar.domain import EngineFacts  # noqa: TC001 as everywhere
+
 _CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 STARTING: Final = "starting"
 
@@ -29,11 +31,15 @@ class Health:
 
     Args:
         expected: Components that have to report before the sidecar is ready.
+
+    Attributes:
+        engines: What the models run on.
     """
 
     def __init__(self, expected: Iterable[str] = ()) -> None:
         self._faults: dict[str, Fault] = {}
         self._alive: dict[str, Callable[[], bool]] = {}
+        self.engines: tuple[EngineFacts, ...] = ()
         for component in expected:
             self.report(component, ok=False, reason=STARTING)
 

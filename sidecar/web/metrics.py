@@ -1,5 +1,6 @@
 """`/metrics`, for Prometheus; `/livez` and `/readyz`, for whoever restarts us."""
 
+from dataclasses import asdict
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -7,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from sidecar.stats import Stats
 from sidecar.web.auth import AUTHORIZED
 from sidecar.web.health import Fault, Health
-from sidecar.web.schemas import AliveView, FaultView, ReadyView
+from sidecar.web.schemas import AliveView, EngineView, FaultView, ReadyView
 from sidecar.web.stream_routes import problems
 
 _EXPOSITION: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -49,12 +50,15 @@ class ProbeRoutes:
         return AliveView(alive=not dead, dead=list(dead))
 
     async def readyz(self, request: Request, response: Response) -> ReadyView:
-        """503 with the reasons' codes; their details for authorised callers only."""
+        """503 with the reasons' codes; details and engines for authorised callers."""
         faults = self._health.faults
         response.status_code = 503 if faults else 200
         detailed = bool(request.scope.get(AUTHORIZED, False))
+        engines = [EngineView(**asdict(one)) for one in self._health.engines]
         return ReadyView(
-            ready=not faults, reasons=[_view(fault, detailed) for fault in faults]
+            ready=not faults,
+            reasons=[_view(fault, detailed) for fault in faults],
+            engines=engines if detailed else [],
         )
 
     async def metrics(self) -> Response:

@@ -256,11 +256,24 @@ class FaultView(BaseModel):
     detail: str | None = None
 
 
+class EngineView(BaseModel):
+    """What a model runs on, what was asked for, and why it is not that."""
+
+    model: str
+    asked: str
+    provider: str
+    precision: str
+    threads: int
+    callers: int
+    why_not: str
+
+
 class ReadyView(BaseModel):
     """Whether the sidecar is ready, and if not, why."""
 
     ready: bool
     reasons: list[FaultView]
+    engines: list[EngineView]
 
 
 class AliveView(BaseModel):

@@ -1,46 +1,15 @@
 """How many processes receive streams, by what the machine has."""
 
-import os
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from sidecar.app.cores import granted, usable_cores
 from sidecar.app.workforce import worker_count
 from sidecar.config import Config
 from sidecar.config.schema import IngestConfig
 from tests.unit.app.app_house import app_house
 from tests.unit.app.test_sampling_stages import LEAST
-
-
-@pytest.mark.parametrize(
-    ("text", "cores"),
-    [
-        ("max 100000\n", None),
-        ("200000 100000\n", 2),
-        ("250000 100000", 2),
-        ("50000 100000", 1),
-        ("", None),
-        ("200000", None),
-        ("nonsense nonsense", None),
-        ("1 0", 1),
-    ],
-)
-def test_a_containers_quota_counts_in_whole_cores(text: str, cores: int | None) -> None:
-    """At least one; what cannot be read is no quota."""
-    assert granted(text) == cores
-
-
-def test_the_smaller_of_affinity_and_quota_counts(tmp_path: Path) -> None:
-    """A container on a large host has what it was given."""
-    quota = tmp_path / "cpu.max"
-    mine = len(os.sched_getaffinity(0))
-    assert usable_cores(quota) == mine
-    quota.write_text("100000 100000\n")
-    assert usable_cores(quota) == 1
-    quota.write_text("max 100000\n")
-    assert usable_cores(quota) == mine
 
 
 @pytest.mark.parametrize(
@@ -50,12 +19,14 @@ def test_the_smaller_of_affinity_and_quota_counts(tmp_path: Path) -> None:
         ("auto", 1, 2, 1),
         ("auto", 1, 8, 7),
         ("auto", 8, 4, 1),
+        ("auto", "auto", 2, 1),
+        ("auto", "auto", 8, 7),
         (1, 1, 8, 1),
         (3, 1, 1, 3),
     ],
 )
 def test_auto_leaves_the_engine_its_cores(
-    workers: object, threads: int, cores: int, count: int
+    workers: object, threads: object, cores: int, count: int
 ) -> None:
     """One on one core, and on two; a number is taken as it is."""
     config = Config.model_validate(

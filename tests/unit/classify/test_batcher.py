@@ -176,7 +176,7 @@ async def test_leaving_just_as_the_error_comes_is_quiet() -> None:
     async with running(bench) as callers:
         leaving = callers.create_task(bench.ask(sample()))
         await bench.engine.begun.wait()
-        (member,) = bench.batcher._in_flight
+        ((member,),) = (run.members for run in bench.batcher._runs)
         member.answer.add_done_callback(lambda _: leaving.cancel())
         bench.engine.gate.set()
     assert bench.batcher.failures_in_a_row == 1

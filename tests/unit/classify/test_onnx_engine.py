@@ -2,13 +2,17 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from sidecar.classify import lane
+from sidecar.classify.lane import HostLane
 from sidecar.classify.manifest import load
 from sidecar.classify.onnx_engine import EngineSettings, OnnxEngine
 from sidecar.classify.onnx_session import OnnxSession
@@ -42,7 +46,8 @@ def test_it_is_ready_when_it_is_loaded(engine: OnnxEngine) -> None:
     assert len(engine.categories) == 3
     assert engine.max_batch_size == 4
     names = [thread.name for thread in threading.enumerate()]
-    assert names.count("inference-mean-colour") == 1
+    assert names.count("inference-mean-colour-0") == 1
+    assert engine.concurrency == 1
 
 
 @pytest.mark.parametrize(
@@ -100,7 +105,7 @@ async def test_scores_that_are_none_are_an_error(
     value = float("nan") if bad == "nan" else 1.5
     rows = np.full((1, 3), value, np.float32)
     with monkeypatch.context() as patch:
-        patch.setattr(OnnxSession, "_call", lambda _self, _count: rows)
+        patch.setattr(OnnxSession, "raw", lambda _self, _batch: rows)
         with pytest.raises(EngineError, match="not finite numbers in 0…1"):
             await engine.infer([WHITE])
     assert (await engine.infer([WHITE])).shape == (1, 3)
@@ -112,17 +117,23 @@ async def test_scores_of_another_shape_are_an_error(
 ) -> None:
     """A row too few would answer the wrong caller."""
     rows = np.zeros((1, 3), np.float32)
-    monkeypatch.setattr(OnnxSession, "_call", lambda _self, _count: rows)
+    monkeypatch.setattr(OnnxSession, "raw", lambda _self, _batch: rows)
     with pytest.raises(EngineError, match="shape"):
         await engine.infer([WHITE, BLACK])
 
 
 @pytest.mark.anyio
-async def test_onnxruntimes_errors_are_translated(engine: OnnxEngine) -> None:
+async def test_onnxruntimes_errors_are_translated(
+    engine: OnnxEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What onnxruntime raises comes out as EngineError, with its first line."""
-    engine._session.stop()
-    with pytest.raises(EngineError, match=r"onnxruntime: .*terminate"):
-        await engine.infer([WHITE])
+    only = engine._session.lanes[0]
+    assert isinstance(only, HostLane)
+    with monkeypatch.context() as patch:
+        patch.setattr(only, "_bindings", {1: engine._session._session.io_binding()})
+        with pytest.raises(EngineError, match=r"onnxruntime: .+"):
+            await engine.infer([WHITE])
+    assert (await engine.infer([WHITE])).shape == (1, 3)
 
 
 @pytest.mark.anyio
@@ -133,11 +144,11 @@ async def test_an_engine_that_does_not_answer_is_dead(
     hold = threading.Event()
     rows = np.zeros((1, 3), np.float32)
 
-    def stuck(_session: OnnxSession, _count: int) -> object:
+    def stuck(_session: OnnxSession, _batch: object) -> object:
         hold.wait(5)
         return rows
 
-    monkeypatch.setattr(OnnxSession, "_call", stuck)
+    monkeypatch.setattr(OnnxSession, "raw", stuck)
     monkeypatch.setattr(engine, "_timeout_s", 0.05)
     for _ in range(2):
         with pytest.raises(EngineDead, match=r"within 0\.05 s"):
@@ -149,18 +160,19 @@ async def test_an_engine_that_does_not_answer_is_dead(
 async def test_a_waiter_that_leaves_frees_no_memory_in_use(
     engine: OnnxEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The arena is filled by the thread itself, after the batch before has ended."""
+    """A lane is filled by its thread itself, after the batch before has ended."""
     begun, hold = threading.Event(), threading.Event()
     seen: list[int] = []
-    real = OnnxSession._call
+    real = lane.gather
 
-    def slow(session: OnnxSession, count: int) -> object:
+    def slow(batch: Sequence[Picture], room: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        found = real(batch, room)
         begun.set()
         hold.wait(5)
-        seen.append(int(session._arena[0, 0, 0, 0]))
-        return real(session, count)
+        seen.append(int(room[0, 0, 0, 0]))
+        return found
 
-    monkeypatch.setattr(OnnxSession, "_call", slow)
+    monkeypatch.setattr(lane, "gather", slow)
     async with asyncio.TaskGroup() as group:
         leaving = group.create_task(engine.infer([WHITE]), name="leaving")
         await asyncio.to_thread(begun.wait, 5)
@@ -173,11 +185,12 @@ async def test_a_waiter_that_leaves_frees_no_memory_in_use(
 
 
 @pytest.mark.parametrize(
-    "bad", [{"threads": 0}, {"max_batch_size": 0}, {"timeout_s": 0.0}]
+    "bad",
+    [{"threads": 0}, {"callers": 0}, {"max_batch_size": 0}, {"timeout_s": 0.0}],
 )
-def test_hopeless_settings_are_refused(bad: dict[str, int]) -> None:
+def test_hopeless_settings_are_refused(bad: dict[str, Any]) -> None:
     """No threads, no room, no time: a ValueError."""
-    with pytest.raises(ValueError, match="threads and max_batch_size"):
+    with pytest.raises(ValueError, match="threads, callers"):
         EngineSettings(**bad)
 
 
@@ -186,13 +199,13 @@ def test_it_warms_up_every_size_that_matters(
 ) -> None:
     """The first streams do not pay for the first run of a batch size."""
     sizes: list[int] = []
-    real = OnnxSession._call
+    real = HostLane.run
 
-    def counted(session: OnnxSession, count: int) -> object:
-        sizes.append(count)
-        return real(session, count)
+    def counted(one: HostLane, batch: Sequence[Picture]) -> object:
+        sizes.append(len(batch))
+        return real(one, batch)
 
-    monkeypatch.setattr(OnnxSession, "_call", counted)
+    monkeypatch.setattr(HostLane, "run", counted)
     manifest = load(mean_colour_folder(tmp_path / "m"))
-    OnnxEngine.load(manifest, EngineSettings(max_batch_size=6)).close()
-    assert sizes == [1, 2, 4, 6]
+    OnnxEngine.load(manifest, EngineSettings(max_batch_size=10)).close()
+    assert sizes == [1, 2, 3, 4, 5, 6, 7, 8, 10]

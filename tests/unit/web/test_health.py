@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.domain import EngineFacts
 from sidecar.stats import Stats
 from sidecar.web.auth import Access
 from sidecar.web.control import control_app
@@ -98,7 +99,8 @@ async def test_livez_says_who_died() -> None:
 async def test_readyz_gives_reasons_to_all_and_details_to_the_authorised() -> None:
     """Without the token: codes only. With it: the sentence, too."""
     health = Health()
-    assert (await _get(health, "/readyz")).json() == {"ready": True, "reasons": []}
+    good = {"ready": True, "reasons": [], "engines": []}
+    assert (await _get(health, "/readyz")).json() == good
     health.report("broker", ok=False, reason="disconnected", detail="mq.example: no")
     stranger = await _get(health, "/readyz")
     wrong = await _get(health, "/readyz", "0123456789abcdef0124")
@@ -108,3 +110,23 @@ async def test_readyz_gives_reasons_to_all_and_details_to_the_authorised() -> No
     assert "mq.example" not in stranger.text
     assert stranger.json()["reasons"][0]["reason"] == "disconnected"
     assert owner.json()["reasons"][0]["detail"] == "mq.example: no"
+
+
+@pytest.mark.anyio
+async def test_readyz_tells_the_authorised_what_the_models_run_on() -> None:
+    """What was asked for, what it is, and why not more; nothing of it to strangers."""
+    health = Health()
+    health.engines = (
+        EngineFacts("m", "cuda", "cpu", "fp32", 1, 2, why_not="cuda: no driver"),
+    )
+    assert (await _get(health, "/readyz")).json()["engines"] == []
+    (found,) = (await _get(health, "/readyz", TOKEN)).json()["engines"]
+    assert found == {
+        "model": "m",
+        "asked": "cuda",
+        "provider": "cpu",
+        "precision": "fp32",
+        "threads": 1,
+        "callers": 2,
+        "why_not": "cuda: no driver",
+    }
