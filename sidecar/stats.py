@@ -125,6 +125,11 @@ class Stats:
             ("outcome",),
             registry=reg,
         )
+        self.put_off = Counter(
+            "sidecar_listening_put_off_total",
+            "Times a stream had to wait for its turn to find its keyframes.",
+            registry=reg,
+        )
         self.audits = Counter(
             "sidecar_audits_total",
             "Audits between keyframes by outcome: done, given_up.",

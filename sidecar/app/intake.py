@@ -2,7 +2,7 @@
 
 import random
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +13,7 @@ from sidecar.domain import Formats, PictureFormat
 from sidecar.ingest.peer import PeerFactory
 from sidecar.ingest.source import Connector
 from sidecar.ingest.video_file import FileConnector
+from sidecar.sample.listeners import Listeners
 from sidecar.sample.sampler import Sampler, SamplerSettings
 from sidecar.sample.stream_sampler import StreamSampler
 from sidecar.stats import Stats
@@ -61,6 +62,7 @@ class InProcess:
         stats: Counts.
         arena: Where pictures are put; each in memory of its own if None.
         formats: What all models want to see at present; None: `fmt` alone, for ever.
+        listeners: Shared by all streams.
     """
 
     fmt: PictureFormat
@@ -69,6 +71,7 @@ class InProcess:
     stats: Stats
     arena: PictureArena | None = None
     formats: Formats | None = None
+    listeners: Listeners = field(default_factory=Listeners)
 
     @property
     def peers(self) -> PeerFactory | None:
@@ -98,6 +101,7 @@ class InProcess:
             random.random,
             self.arena,
             self.formats,
+            self.listeners,
         )
 
 

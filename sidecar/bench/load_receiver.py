@@ -32,6 +32,7 @@ from sidecar.ingest.supervisor import (
 from sidecar.ingest.whep import WhepConnector, WhepSettings
 from sidecar.log import setup
 from sidecar.sample.cadence import CadenceSettings
+from sidecar.sample.listeners import Listeners
 from sidecar.sample.sampler import Sampler, SamplerSettings
 from sidecar.stats import Stats
 
@@ -90,6 +91,7 @@ class _Session:
             load.clock,
             load.stats,
             random.random,
+            listeners=load.listeners,
         )
         self.state = StreamState.CONNECTING
         self.losses = 0
@@ -121,6 +123,7 @@ class _Load:
         self.http = http
         self.taken = 0
         self.clock, self.stats = SystemClock(), Stats()
+        self.listeners = Listeners()
         self.decoders = ThreadPoolExecutor(DECODERS, thread_name_prefix="decode")
         names = [f"load-{index}" for index in range(settings.streams)]
         self.sessions = [_Session(self, name) for name in names]

@@ -8,7 +8,7 @@ from sidecar.arena import lease_of
 from sidecar.domain import AccessUnit, Sample, Want
 from sidecar.log import get_logger
 from sidecar.sample.decoder import Decoded, DecodeError, Decoder
-from sidecar.sample.keyframes import KeyframePlanner
+from sidecar.sample.keyframes import DecodeMode, KeyframePlanner
 from sidecar.sample.opening import Opening, Openings
 from sidecar.sample.subject import Source, Subject
 
@@ -17,6 +17,8 @@ log = get_logger(__name__)
 _TICK_S: Final = 0.5  # how late a request or a fallback may be while nothing comes
 _RESTING_S: Final = 60.0  # between two looks at a clock that nothing depends on
 _SHORTEST_REST_S: Final = 0.1  # a shorter one saves nothing
+_TURN_S: Final = 0.5  # how often a stream asks whether it is its turn to listen
+_ANSWER_S: Final = 1.5  # a request is held back for up to 1 s; and the keyframe itself
 
 
 class Look:
@@ -40,6 +42,7 @@ class Look:
         self._decoder = Decoder(
             source.codec, subject.fmt, subject.arena, subject.formats
         )
+        self._answer_by = 0.0  # a keyframe asked for comes until then, or never
         self._timer: asyncio.TimerHandle | None = None
         self._accounted_at = self._now
 
@@ -50,7 +53,7 @@ class Look:
     def begin(self) -> None:
         """Says what is wanted, and goes on doing so while nothing comes."""
         self._subject.stats.samples_due.inc()
-        self._plan(self._now)
+        self._listen(self._now)
         self._set_timer()
 
     def end(self) -> None:
@@ -60,6 +63,7 @@ class Look:
         self._account(self._now)
         self._decoder.close()
         self._count(-1)
+        self._subject.listeners.leave(self)
 
     def back(self, sample: Sample) -> None:
         """The caller is done with `sample`; if it took long, keyframes were missed."""
@@ -166,8 +170,34 @@ class Look:
     def _tick(self) -> None:
         now = self._now
         if self.waiting:
-            self._plan(now)
+            self._listen(now)
         self._set_timer()
+
+    def _listen(self, now: float) -> None:
+        """Goes by the plan, or rests if it has to wait for its turn to listen."""
+        if self._may_listen(now):
+            self._plan(now)
+            return
+        self._subject.stats.put_off.inc()
+        if self.all is None:
+            self._switch(planned=False, audit=False)
+        if self._openings.miss():
+            self._subject.stats.openings.labels("missed").inc()
+        opening = self._openings.plan(now + _TURN_S, self._planner.rhythm)
+        self._opening = opening
+        self._planner.rest(opening.until)
+        self._source.rest(opening.until)
+
+    def _may_listen(self, now: float) -> bool:
+        """Whether it is known what is listened for, or there is a place to find out."""
+        if self.all or self._subject.settings.decode is DecodeMode.ALL:
+            return True
+        resting = self._opening is not None and now < self._opening.until
+        if resting or now < self._answer_by:
+            return True
+        if self._openings.expects(now, self._planner.rhythm):
+            return True
+        return self._subject.listeners.enter(self, now)
 
     def _set_timer(self) -> None:
         """For the end of a rest; else for the next tick."""
@@ -191,6 +221,7 @@ class Look:
         self._audit(now, ahead_s, all_=plan.all)
         self._switch(plan.all, audit=self._subject.audit.active)
         if plan.request_keyframe:
+            self._answer_by = now + _ANSWER_S
             self._source.request_keyframe()
 
     def _audit(self, now: float, ahead_s: float, *, all_: bool) -> None:
@@ -228,6 +259,7 @@ class Look:
         if opening.until - now < _SHORTEST_REST_S:
             return False
         self._opening = opening
+        self._subject.listeners.leave(self)
         self._planner.rest(opening.until)
         if opening != rested:
             self._source.rest(opening.until)
@@ -254,6 +286,8 @@ class Look:
         all_ = planned or audit
         if all_ is self.all:
             return
+        if all_:
+            self._subject.listeners.leave(self)
         self._count(-1)
         self.all = all_
         self._count(1)

@@ -10,6 +10,9 @@ _SPREADS: Final = 2.0
 _WIDEN: Final = 2.0
 _WIDEST: Final = 16.0
 _NARROW: Final = 0.9
+_LATE_S: Final = (
+    0.4  # a large keyframe is paced over as much, and lost packets sent anew
+)
 _MOST_SHARE: Final = 0.25  # of a period; a margin beyond it saves nothing worth it
 
 
@@ -58,6 +61,19 @@ class Openings:
         change = _NARROW if met else _WIDEN
         self._widened = min(_WIDEST, max(1.0, self._widened * change))
         return met
+
+    def expects(self, now: float, rhythm: Rhythm) -> bool:
+        """Whether the keyframe that was planned for may still come."""
+        if self._beat_at is None:
+            return False
+        return now - self._beat_at < max(_LATE_S, _MOST_SHARE * (rhythm.period_s or 0))
+
+    def miss(self) -> bool:
+        """The keyframe that was planned for did not come; whether there was one."""
+        missed, self._beat_at = self._beat_at is not None, None
+        if missed:
+            self._widened = min(_WIDEST, _WIDEN * self._widened)
+        return missed
 
     def drop(self) -> None:
         """What was planned is not waited for any more."""

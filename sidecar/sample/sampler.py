@@ -10,6 +10,7 @@ from sidecar.domain import Formats, PictureFormat, Sample
 from sidecar.sample.audit import Audit
 from sidecar.sample.budget import Demand
 from sidecar.sample.cadence import Cadence
+from sidecar.sample.listeners import Listeners
 from sidecar.sample.look import Look
 from sidecar.sample.risk import Risk
 from sidecar.sample.subject import SamplerSettings, Source, Subject
@@ -33,6 +34,7 @@ class Sampler:
         uniform: Draws from [0, 1), for the jitter and the audits.
         arena: Where pictures are put; each in memory of its own if None.
         formats: What all models want to see at present; None: `fmt` alone, for ever.
+        listeners: Who may listen; to be shared by all streams of the process.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - one caller, the composition root
@@ -46,6 +48,7 @@ class Sampler:
         uniform: Callable[[], float],
         arena: PictureArena | None = None,
         formats: Formats | None = None,
+        listeners: Listeners | None = None,
     ) -> None:
         self._settings = settings
         self.clock = clock
@@ -60,6 +63,7 @@ class Sampler:
             Audit(settings.audit, uniform),
             arena,
             formats,
+            listeners or Listeners(),
         )
         self._risk = Risk(settings.cadence.burst_trigger)
         self._look: Look | None = None

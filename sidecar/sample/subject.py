@@ -11,6 +11,7 @@ from sidecar.domain import AccessUnit, Codec, Formats, PictureFormat, Want
 from sidecar.sample.audit import Audit, AuditSettings
 from sidecar.sample.cadence import Cadence, CadenceSettings
 from sidecar.sample.keyframes import DecodeMode
+from sidecar.sample.listeners import Listeners
 from sidecar.stats import Stats
 
 
@@ -68,6 +69,7 @@ class Subject:
         audit: When the pictures between keyframes are looked into.
         arena: Where pictures are put; each in memory of its own if None.
         formats: What all models want to see at present; None: `fmt` alone, for ever.
+        listeners: Who may listen; shared with the other streams.
     """
 
     stream_id: str
@@ -80,3 +82,4 @@ class Subject:
     audit: Audit
     arena: PictureArena | None = None
     formats: Formats | None = None
+    listeners: Listeners = field(default_factory=Listeners)

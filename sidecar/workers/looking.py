@@ -9,6 +9,7 @@ from sidecar.clock import Clock
 from sidecar.domain import Sample
 from sidecar.errors import StreamError
 from sidecar.ingest.source import AccessUnitSource
+from sidecar.sample.listeners import Listeners
 from sidecar.sample.sampler import Sampler
 from sidecar.stats import Stats
 from sidecar.workers.channel import Channel
@@ -46,6 +47,7 @@ class Looking:
         self._clock = clock
         self._stats = stats
         self._ready: dict[int, asyncio.Event] = {}
+        self._listeners = Listeners()
 
     @property
     def decoding_all(self) -> tuple[int, ...]:
@@ -65,6 +67,7 @@ class Looking:
             random.random,
             self.lending.arena(fmt),
             self.lending.formats,
+            self._listeners,
         )
 
     def next(self, look: int) -> None:

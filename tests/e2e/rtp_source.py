@@ -3,6 +3,7 @@
     python -m tests.e2e.rtp_source SETTINGS
 
 with `Source` as JSON. Honours PLI by going on at the clip's next keyframe, if so told.
+At SIGUSR1 moving noise gives way to plain blue, and at the next to noise again.
 Says one JSON line, `{"event": "sending"}`, once the first picture left, and
 `{"event": "card_shown"}` with the first picture of a card.
 """
@@ -10,12 +11,13 @@ Says one JSON line, `{"event": "sending"}`, once the first picture left, and
 import asyncio
 import json
 import random
+import signal
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, Final, cast
 
 import av
@@ -23,7 +25,7 @@ import numpy as np
 
 from sidecar.bench.clip import ClipSettings, EncodedPicture, cached, load
 from sidecar.bench.sender import Packed, pack
-from sidecar.domain import Category, Codec
+from sidecar.domain import Category, Codec, Picture
 from sidecar.testcard.clip import Scene, scene
 
 PAYLOAD_TYPE: Final = 96
@@ -59,12 +61,14 @@ class Source:
     """What is sent.
 
     Attributes:
-        feeds: Each is sent the same pictures, in its codec.
+        feeds: Each is sent the same pictures, in its codec; their keyframes are spread
+            over the time between two of them.
         card_at_s: A street, 640x360, before which the card appears then, for good;
             None: moving noise, 1280x720, 2 Mbit/s, without end.
         fps: Pictures a second.
         keyframe_every: Pictures.
         honours_pli: Goes on at the clip's next keyframe when asked for one.
+        turns_blue: Takes SIGUSR1.
     """
 
     feeds: tuple[Feed, ...]
@@ -72,6 +76,7 @@ class Source:
     fps: int = 30
     keyframe_every: int = 60
     honours_pli: bool = False
+    turns_blue: bool = False
 
 
 def pictures(source: Source, codec: Codec) -> list[EncodedPicture]:
@@ -80,8 +85,20 @@ def pictures(source: Source, codec: Codec) -> list[EncodedPicture]:
         return load(cached(ClipSettings(codec, keyframe_every=source.keyframe_every)))
     shown = Scene(Category.SEXUAL_EXPLICIT, fps=source.fps, card_at_s=source.card_at_s)
     length = round(source.card_at_s * source.fps) + 2 * source.keyframe_every
+    return _encoded(islice(scene(shown), length), source, codec)
+
+
+def blue(source: Source, codec: Codec) -> list[EncodedPicture]:
+    """Two groups of blue pictures, 1280x720."""
+    picture = np.zeros((720, 1280, 3), np.uint8)
+    picture[:, :, 2] = 255
+    return _encoded(repeat(picture, 2 * source.keyframe_every), source, codec)
+
+
+def _encoded(
+    shown: Iterable[Picture], source: Source, codec: Codec
+) -> list[EncodedPicture]:
     context = cast("Any", av.CodecContext.create(_ENCODERS[codec], "w"))
-    context.width, context.height = shown.width, shown.height
     context.pix_fmt = "yuv420p"
     context.time_base = Fraction(1, source.fps)
     context.gop_size = source.keyframe_every
@@ -89,7 +106,9 @@ def pictures(source: Source, codec: Codec) -> list[EncodedPicture]:
     context.thread_count = 1
     context.options = dict(_OPTIONS[codec])
     packets = []
-    for picture in islice(scene(shown), length):
+    for picture in shown:
+        if not context.is_open:
+            context.height, context.width = picture.shape[:2]
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24")
         packets += context.encode(frame.reformat(format="yuv420p"))
     packets += context.encode(None)
@@ -97,24 +116,41 @@ def pictures(source: Source, codec: Codec) -> list[EncodedPicture]:
 
 
 class Playhead:
-    """Which picture comes next; at the end it goes back to a keyframe; pure."""
+    """Which picture comes next; at the end it goes back to a keyframe; pure.
 
-    def __init__(self, packed: Sequence[Packed], again_at: int) -> None:
+    Args:
+        packed: The pictures.
+        again_at: Index of the keyframe after the last picture.
+        other: What is played instead once `exchange` was called, and vice versa.
+    """
+
+    def __init__(
+        self, packed: Sequence[Packed], again_at: int, other: Sequence[Packed] = ()
+    ) -> None:
         self._packed = packed
         self._again_at = again_at
-        self.at = 0
+        self._other = other
+        self._exchange = False
+        self._at = 0
+
+    def exchange(self) -> None:
+        """At the next keyframe the other pictures begin."""
+        self._exchange = bool(self._other)
 
     def next(self) -> Packed:
         """The next picture."""
-        picture = self._packed[self.at]
-        self.at += 1
-        if self.at == len(self._packed):
-            self.at = self._again_at
+        if self._exchange and self._packed[self._at].keyframe:
+            self._packed, self._other = self._other, self._packed
+            self._at, self._exchange = 0, False
+        picture = self._packed[self._at]
+        self._at += 1
+        if self._at == len(self._packed):
+            self._at = self._again_at
         return picture
 
     def skip_to_keyframe(self) -> None:
         """Goes on at the next keyframe."""
-        while not self._packed[self.at].keyframe:
+        while not self._packed[self._at].keyframe:
             self.next()
 
 
@@ -135,7 +171,10 @@ class _Rtcp(asyncio.DatagramProtocol):
 class _Stream:
     """One feed, sent."""
 
-    def __init__(self, feed: Feed, head: Playhead, source: Source) -> None:
+    def __init__(
+        self, feed: Feed, head: Playhead, source: Source, phase_s: float
+    ) -> None:
+        self._phase_s = phase_s
         self._feed = feed
         self._head = head
         self._source = source
@@ -154,7 +193,7 @@ class _Stream:
         rtcp, _ = await loop.create_datagram_endpoint(
             lambda: _Rtcp(self), remote_addr=("127.0.0.1", to_rtcp)
         )
-        start, reported = loop.time(), 0.0
+        start, reported = loop.time() + self._phase_s, 0.0
         while True:
             due = start + self._count / self._source.fps
             await asyncio.sleep(max(0.0, due - loop.time()))
@@ -203,19 +242,29 @@ def _say(event: str) -> None:
 
 async def main(source: Source) -> None:
     """Sends until it is killed."""
-    packed = {}
-    for codec in {Codec(feed.codec) for feed in source.feeds}:
-        packed[codec] = pack(codec, pictures(source, codec))
+    codecs = {Codec(feed.codec) for feed in source.feeds}
+    packed = {codec: pack(codec, pictures(source, codec)) for codec in codecs}
+    others = {c: pack(c, blue(source, c)) for c in codecs if source.turns_blue}
+    heads = []
     async with asyncio.TaskGroup() as group:
-        for feed in source.feeds:
-            one = packed[Codec(feed.codec)]
-            again = 0 if source.card_at_s is None else _last_keyframe(one)
-            stream = _Stream(feed, Playhead(one, again), source)
+        for number, feed in enumerate(source.feeds):
+            codec = Codec(feed.codec)
+            phase = number / len(source.feeds) * source.keyframe_every / source.fps
+            again = 0 if source.card_at_s is None else _last_keyframe(packed[codec])
+            heads.append(Playhead(packed[codec], again, others.get(codec, ())))
+            stream = _Stream(feed, heads[-1], source, phase)
             group.create_task(stream.run(), name=f"feed-{feed.port}")
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGUSR1, _exchange, heads)
         _say("sending")
         if source.card_at_s is not None:
             await asyncio.sleep(source.card_at_s)
             _say("card_shown")
+
+
+def _exchange(heads: Sequence[Playhead]) -> None:
+    for head in heads:
+        head.exchange()
 
 
 def _last_keyframe(packed: Sequence[Packed]) -> int:

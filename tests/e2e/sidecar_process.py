@@ -61,9 +61,13 @@ class SidecarProcess:
         self.path = folder / "sidecar.yaml"
         self.child = self.start()
 
+    def write(self) -> None:
+        """Writes the configuration as it is now."""
+        self.path.write_text(yaml.safe_dump(self.config, sort_keys=False))
+
     def start(self) -> Child:
         """Writes the configuration and starts the process; does not wait."""
-        self.path.write_text(yaml.safe_dump(self.config, sort_keys=False))
+        self.write()
         self.child = Child(
             "sidecar",
             [sys.executable, "-m", "sidecar", "run", str(self.path)],

@@ -12,6 +12,7 @@ from sidecar.clock import ManualClock
 from sidecar.domain import AccessUnit, Codec, PictureFormat, Sample, Want
 from sidecar.errors import StreamUnavailable
 from sidecar.sample.cadence import CadenceSettings
+from sidecar.sample.listeners import Listeners
 from sidecar.sample.sampler import Sampler, SamplerSettings, Source
 from sidecar.stats import Stats
 from tests.fakes.encoded import BLUE, RED, Encoder
@@ -113,6 +114,7 @@ class Rig:
     clock: ManualClock = field(default_factory=ManualClock)
     stats: Stats = field(default_factory=Stats)
     arena: PictureArena | None = None
+    listeners: Listeners = field(default_factory=Listeners)
 
     def sampler(self, settings: SamplerSettings | None = None) -> Sampler:
         """A sampler without jitter."""
@@ -125,6 +127,7 @@ class Rig:
             self.stats,
             lambda: 0.5,
             self.arena,
+            listeners=self.listeners,
         )
 
     def value(self, name: str, **labels: str) -> float:

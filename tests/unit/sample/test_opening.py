@@ -86,3 +86,27 @@ def test_it_never_opens_too_late_for_a_true_grid(
         assert openings.came(real, rhythm) is True
         rhythm.observe(real, whole=False)
         now = real
+
+
+def test_a_late_keyframe_is_expected_for_a_while() -> None:
+    """A quarter of the period, 0.4 s at least; then it was missed, once."""
+    openings = Openings()
+    assert not openings.expects(0.0, grid())
+    assert not openings.miss()
+    for period_s, late_s in ((2.0, 0.5), (1.0, 0.4)):
+        opening = openings.plan(9.5, grid(period_s))
+        assert opening.beat_at is not None
+        assert openings.expects(opening.until, grid(period_s))
+        assert openings.expects(opening.beat_at + late_s - 0.01, grid(period_s))
+        assert not openings.expects(opening.beat_at + late_s + 0.01, grid(period_s))
+        assert openings.miss()
+        assert not openings.expects(opening.beat_at, grid(period_s))
+        assert not openings.miss()
+
+
+def test_a_missed_keyframe_widens_the_next_margin() -> None:
+    """As one that came too late does."""
+    openings = Openings()
+    openings.plan(9.5, grid())
+    openings.miss()
+    assert openings.plan(11.5, grid()).until == pytest.approx(11.92)

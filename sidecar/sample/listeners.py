@@ -1,0 +1,49 @@
+"""Which streams may listen without knowing when their keyframe comes; pure.
+
+A stream that listens costs ten times what one does that rests until its keyframe. When
+a hundred of them begin at once, or the machine has stood still and all have missed
+theirs, they would take more than there is, lose packets, and so never find out: it
+would not end by itself. Therefore only a few listen at a time, the others wait.
+"""
+
+from typing import Final
+
+_PLACES: Final = 16  # a quarter of a core at 720p30 and 2 Mbit/s
+_FORGOTTEN_S: Final = 2.0  # who does not ask again for so long is passed over
+_LONGEST_S: Final = 10.0  # four keyframes 2 s apart, and some loss
+
+
+class Listeners:
+    """A few places, first come first served; shared by the streams of one process.
+
+    Args:
+        places: How many.
+        longest_s: Who has had one for so long gives way if somebody waits.
+    """
+
+    def __init__(self, places: int = _PLACES, longest_s: float = _LONGEST_S) -> None:
+        self._places = places
+        self._longest_s = longest_s
+        self._inside: dict[object, float] = {}
+        self._waiting: dict[object, float] = {}  # and when each last asked
+
+    def enter(self, who: object, now: float) -> bool:
+        """Whether `who` may listen now; if not, it stands in the queue: ask again."""
+        since = self._inside.get(who)
+        if since is not None:
+            if now - since < self._longest_s or not self._waiting:
+                return True
+            del self._inside[who]
+        self._waiting[who] = now  # in its place, if it stood there
+        asking = [one for one, at in self._waiting.items() if now - at < _FORGOTTEN_S]
+        free = self._places - len(self._inside)
+        if who not in asking[: max(0, free)]:
+            return False
+        del self._waiting[who]
+        self._inside[who] = now
+        return True
+
+    def leave(self, who: object) -> None:
+        """`who` does not want to listen any more."""
+        self._inside.pop(who, None)
+        self._waiting.pop(who, None)

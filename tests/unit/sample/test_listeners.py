@@ -1,0 +1,76 @@
+"""Who may listen, and who waits."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.sample.listeners import Listeners
+
+
+def test_as_many_as_there_are_places() -> None:
+    """Who is inside stays so; the others are let in as places become free."""
+    listeners = Listeners(2)
+    assert [listeners.enter(who, 0.0) for who in "abc"] == [True, True, False]
+    assert listeners.enter("a", 1.0)
+    listeners.leave("b")
+    assert listeners.enter("c", 1.0)
+    listeners.leave("nobody")
+
+
+def test_first_come_first_served() -> None:
+    """Whoever asks first after a place became free, the place is for who came first."""
+    listeners = Listeners(1)
+    for who in "abc":
+        listeners.enter(who, 0.0)
+    listeners.leave("a")
+    assert not listeners.enter("c", 1.0)
+    assert listeners.enter("b", 1.0)
+
+
+def test_who_leaves_the_queue_loses_the_place_in_it() -> None:
+    """The next moves up."""
+    listeners = Listeners(1)
+    for who in "abc":
+        listeners.enter(who, 0.0)
+    listeners.leave("b")
+    listeners.leave("a")
+    assert listeners.enter("c", 1.0)
+
+
+def test_who_asks_no_more_is_passed_over() -> None:
+    """After two seconds: a stream may be busy, or resting for another reason."""
+    listeners = Listeners(1)
+    for who in "abc":
+        listeners.enter(who, 0.0)
+    listeners.leave("a")
+    assert not listeners.enter("c", 1.9)
+    assert listeners.enter("c", 2.0)
+
+
+def test_who_finds_nothing_gives_way() -> None:
+    """After ten seconds, and only if somebody waits; it may come again."""
+    listeners = Listeners(1)
+    listeners.enter("a", 0.0)
+    assert listeners.enter("a", 60.0)
+    assert not listeners.enter("b", 60.5)
+    assert not listeners.enter("a", 61.0)
+    assert listeners.enter("b", 61.0)
+    assert not listeners.enter("a", 70.9)
+    listeners.enter("b", 71.0)
+    assert listeners.enter("a", 71.0)
+
+
+@given(st.integers(1, 4), st.lists(st.sampled_from("abcdefgh"), max_size=60))
+def test_all_who_go_on_asking_get_in(places: int, leaving: list[str]) -> None:
+    """And never more at once than there are places."""
+    listeners, now = Listeners(places), 0.0
+    been: set[str] = set()
+    for who in [*leaving, *"abcdefgh"]:
+        listeners.leave(who)
+        inside = {one for one in "abcdefgh" if listeners.enter(one, now)}
+        assert len(inside) <= places
+        been |= inside
+        now += 0.5
+    for _ in range(100):
+        been |= {one for one in "abcdefgh" if listeners.enter(one, now)}
+        now += 1.0
+    assert been == set("abcdefgh")
