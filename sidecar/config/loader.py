@@ -16,6 +16,10 @@ from sidecar.errors import ConfigError
 from sidecar.log import redact_text
 
 _SHOWN_CHARS: Final = 60
+_REPLAYED: Final = (
+    *("policies", "sampling", "groups", "budget"),
+    *("model", "models", "models_dir"),
+)
 
 
 def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
@@ -40,6 +44,33 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
     }
     try:
         return Config.model_validate(value, context=context)
+    except ValidationError as exc:
+        raise ConfigError(
+            *(_fault(document, policies, error) for error in exc.errors())
+        ) from None
+
+
+def load_policies(path: Path) -> Config:
+    """What replay needs of a configuration: policies, sampling, groups, the model.
+
+    A file that is a list of policies will do. Other keys are not looked at, so neither
+    a secret nor a certificate has to be at hand.
+
+    Raises:
+        ConfigError: As `load`.
+    """
+    document = read(path)
+    value: dict[str, Any] = {"mqtt": {"host": "none"}, "outbox": {"path": "none"}}
+    policies: Document | None = None
+    if isinstance(document.value, list):
+        policies, value["policies"] = document, document.value
+    elif isinstance(document.value, dict):
+        whole, policies = _policies_of(document)
+        value |= {key: whole[key] for key in _REPLAYED if key in whole}
+    else:
+        raise ConfigError(f"{path}: expected a list of policies, or a configuration")
+    try:
+        return Config.model_validate(value, context={"base": path.parent})
     except ValidationError as exc:
         raise ConfigError(
             *(_fault(document, policies, error) for error in exc.errors())

@@ -64,6 +64,10 @@ class Pacer:
 class VideoFile:
     """An open file; every method blocks.
 
+    Attributes:
+        codec: Of its first video track.
+        only_keyframes: For `next`: pass over what lies between them.
+
     Raises:
         StreamUnsupported: On opening or reading: it is no readable video, or of a
             codec that cannot be looked into.
@@ -81,6 +85,8 @@ class VideoFile:
         except StreamUnsupported:
             self.close()
             raise
+        self.only_keyframes = False
+        self._steps = self._read_steps()
         self._pictures = self._read()
         self._empty = True
 
@@ -119,14 +125,40 @@ class VideoFile:
             reason=UnsupportedReason.INPUT,
         )
 
+    @property
+    def duration_s(self) -> float | None:
+        """How long it says it is."""
+        length = self._container.duration
+        return None if length is None else length / av.time_base
+
+    def next(self) -> FilePicture | float | None:
+        """The next picture; None at the end.
+
+        While `only_keyframes` is set, what the container does not mark as one is
+        passed over without a look at its data: just its instant is given.
+        """
+        with self._lock:
+            if self._closed:
+                return None
+            try:
+                return next(self._steps, None)
+            except (av.FFmpegError, ValueError) as exc:
+                raise self._unreadable("it is damaged") from exc
+
     def _read(self) -> Iterator[FilePicture]:
         """The pictures from the present position on."""
+        return (step for step in self._steps if not isinstance(step, float))
+
+    def _read_steps(self) -> Iterator[FilePicture | float]:
         video = self._container.streams.video[0]
         annex_b = None
         if self.codec is Codec.H264:
             annex_b = BitStreamFilterContext("h264_mp4toannexb", video)
         sets = ParameterSets()
         for packet in self._container.demux(video):
+            if self.only_keyframes and not packet.is_keyframe and packet.size:
+                yield float((packet.dts or 0) * (video.time_base or 0))
+                continue
             for whole in annex_b.filter(packet) if annex_b else [packet]:
                 stamp = whole.dts if whole.dts is not None else whole.pts
                 at_s = float((stamp or 0) * (video.time_base or 0))
@@ -174,6 +206,7 @@ class VideoFile:
                     self._container.seek(0)
         except av.FFmpegError as exc:
             raise self._unreadable("it cannot be started again") from exc
+        self._steps = self._read_steps()
         self._pictures = self._read()
 
     def close(self) -> None:

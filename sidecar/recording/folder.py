@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
+from sidecar.recording.entry import Entry
 from sidecar.recording.lines import Session, Writer, close_line
 
 _PREFIX: Final = "sidecar-"
@@ -135,6 +136,38 @@ class Folder:
         self._opened_at = now
         self.writer = Writer(self._session, self._number)
         self.write([self.writer.head()])
+
+
+class OneFile:
+    """A recording in a single file; made anew, packed if its name ends in `.gz`.
+
+    Raises:
+        OSError: By every method, as the disk says.
+    """
+
+    def __init__(self, path: Path, session: Session) -> None:
+        path.unlink(missing_ok=True)
+        self._file = _File(path, packed=path.suffix == ".gz")
+        self._writer = Writer(session)
+        self._put([self._writer.head()])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.abandon()
+
+    def write(self, entry: Entry) -> None:
+        """Adds an entry."""
+        self._put(self._writer.lines(entry))
+
+    def close(self, why: str) -> None:
+        """Ends it, telling why."""
+        self._put([close_line(why)])
+        self._file.close()
+
+    def _put(self, lines: Iterable[str]) -> None:
+        self._file.write("".join(f"{line}\n" for line in lines))
 
 
 class _File:

@@ -26,7 +26,13 @@ from sidecar.recording.entry import Entry, EntryKind
 
 TICK_S: Final = 0.5
 _NEWS: Final = frozenset(
-    {EntryKind.SAMPLE, EntryKind.UNSEEN, EntryKind.CLEARED, EntryKind.ENDED}
+    {
+        EntryKind.BEGAN,
+        EntryKind.SAMPLE,
+        EntryKind.UNSEEN,
+        EntryKind.CLEARED,
+        EntryKind.ENDED,
+    }
 )
 REMEMBERED_S: Final = 300.0  # how long what was seen of an ended stream counts
 
@@ -82,12 +88,13 @@ class Rerun:
             life = self._begin(entry, life)
         if life is None or entry.kind not in _NEWS:
             return
+        if entry.kind is EntryKind.BEGAN:
+            yield self._judged(life, _unchanged(life), entry.at, entry)
+            return
         yield from self._pass(life, entry.at)
         if entry.kind is EntryKind.ENDED:
             life.ended_at = entry.at
-        step = _told(life, entry)
-        if step is not None:
-            yield self._judged(life, step, entry.at, entry)
+        yield self._judged(life, _told(life, entry), entry.at, entry)
 
     def finish(self) -> Iterator[Judged]:
         """The time that passes for each stream until the recording ends."""
@@ -142,8 +149,12 @@ def _remembers(before: _Life, entry: Entry) -> bool:
     )
 
 
-def _told(life: _Life, entry: Entry) -> Step | None:
-    """What the policy says to an entry; None where it is not asked."""
+def _unchanged(life: _Life) -> Step:
+    return Step(life.state, life.state.verdict, ())
+
+
+def _told(life: _Life, entry: Entry) -> Step:
+    """What the policy says to an entry."""
     policy, state, name = life.policy, life.state, life.stream.id
     if entry.kind is EntryKind.SAMPLE:
         assert entry.scores is not None
@@ -153,7 +164,7 @@ def _told(life: _Life, entry: Entry) -> Step | None:
         return unseen(policy, name, state, entry.reason, entry.at)
     if entry.kind is EntryKind.CLEARED:
         return reverse(policy, name, state, entry.at)
-    return None
+    return _unchanged(life)
 
 
 def _matters(life: _Life, last: float) -> bool:

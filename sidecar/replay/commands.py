@@ -1,0 +1,145 @@
+"""`sidecar replay`; what is slow to import is so where it is used."""
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from sidecar.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sidecar.config import Config
+    from sidecar.replay.inputs import Inputs
+    from sidecar.replay.outcome import Outcome
+
+_INTERRUPTED: Final = 130
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object, no table.")]
+Paths = Annotated[
+    list[Path], typer.Argument(help="Video files, folders of them, or recordings.")
+]
+
+
+def replay(
+    given: Paths,
+    policy: Annotated[
+        Path | None,
+        typer.Option(help="Policies, or a configuration; the demo's without it."),
+    ] = None,
+    diff: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(help="Two policies: which takedowns appear, vanish, move."),
+    ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(help="Write what came of it as a recording, .jsonl or .jsonl.gz."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge videos or recordings as if they were live, as fast as the machine goes."""
+    from sidecar.log import setup
+    from sidecar.replay.inputs import inputs
+
+    setup("console", "error")
+    found = inputs(given)
+    with _stoppable() as stop:
+        if diff is not None:
+            _diff(found, diff, stop, as_json=as_json)
+        else:
+            outcome = _outcome(found, _config(policy), stop, record)
+            _tell(outcome, as_json=as_json)
+    if stop.is_set():
+        raise typer.Exit(_INTERRUPTED)
+
+
+def _outcome(
+    given: "Inputs", config: "Config", stop: Event, record: Path | None = None
+) -> "Outcome":
+    from rich.console import Console
+
+    from sidecar.replay.display import progress_bar
+    from sidecar.replay.run import Ways
+    from sidecar.replay.run import replay as run_replay
+
+    seen = Console(stderr=True).is_terminal
+    with progress_bar() if seen else nullcontext(_silent) as tell:
+        return run_replay(given, config, Ways(stop, tell, record))
+
+
+def _silent(_stream: str, _at: float, _length_s: float | None, _samples: int) -> None:
+    """Nobody looks."""
+
+
+def _tell(outcome: "Outcome", *, as_json: bool) -> None:
+    from sidecar.replay.display import show
+
+    if as_json:
+        _print(outcome.as_json())
+    else:
+        show(outcome)
+
+
+def _diff(
+    given: "Inputs", files: tuple[Path, Path], stop: Event, *, as_json: bool
+) -> None:
+    from sidecar.app.stages import policy_set
+    from sidecar.recording.column_log import columns_of
+    from sidecar.recording.diff import difference
+    from sidecar.recording.whatif import what_if
+    from sidecar.replay.display import show_difference
+    from sidecar.replay.outcome import difference_json
+
+    old, new = (_config(file) for file in files)
+    if given.recording is None:
+        _require_same_looks(old, new)
+        columns = _outcome(given, old, stop).log.snapshot()
+    else:
+        columns = columns_of(given.recording)
+    found = difference(
+        what_if(columns, policy_set(old)), what_if(columns, policy_set(new))
+    )
+    if as_json:
+        _print(difference_json(found, partial=stop.is_set()))
+    else:
+        show_difference(found)
+
+
+def _require_same_looks(old: "Config", new: "Config") -> None:
+    """Videos are looked at once: with other samples the two could not be compared."""
+    for key in ("model_names", "sampling", "groups"):
+        if getattr(old, key) != getattr(new, key):
+            raise ConfigError(
+                f"--diff on videos: the two files differ in {key!r}, so they would see "
+                "different samples; replay each with --record, or make them the same"
+            )
+
+
+def _config(path: Path | None) -> "Config":
+    from sidecar.config import load_policies
+    from sidecar.replay.builtin import builtin
+
+    return builtin() if path is None else load_policies(path)
+
+
+def _print(said: Any) -> None:  # noqa: ANN401 - whatever JSON takes
+    typer.echo(json.dumps(said))
+
+
+@contextmanager
+def _stoppable() -> Iterator[Event]:
+    """The first Ctrl-C ends the replay where it is; the second one the process."""
+    stop = Event()
+
+    def on_signal(number: int, _frame: object) -> None:
+        stop.set()
+        signal.signal(number, before)
+
+    before = signal.signal(signal.SIGINT, on_signal)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
