@@ -87,6 +87,14 @@ class EngineError(SidecarError):
     """One batch failed; its samples become UNKNOWN."""
 
 
+class EndpointError(EngineError):
+    """One server of a remote engine did not do its part; another one may."""
+
+    def __init__(self, url: str, message: str) -> None:
+        super().__init__(f"{url}: {message}")
+        self.url = url
+
+
 class EngineDead(EngineError):
     """Too many batches failed in a row; the process ends so that it is restarted."""
 

@@ -194,6 +194,18 @@ class Stats:
             ("outcome",),
             registry=reg,
         )
+        self.remote_batches = Counter(
+            "sidecar_remote_batches_total",
+            "Batches for a remote engine: answered, retried, fallback, failed.",
+            ("outcome",),
+            registry=reg,
+        )
+        self.remote_endpoints = Gauge(
+            "sidecar_remote_endpoints",
+            "Servers of remote engines by state: up, down.",
+            ("state",),
+            registry=reg,
+        )
         self.canaries = Counter(
             "sidecar_canaries_total",
             "Test cards sent through the real path, by outcome: seen, missed.",

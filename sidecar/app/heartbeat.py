@@ -86,7 +86,7 @@ class Heartbeat:
         found = set(self._publisher.health().problems)
         if self.canary is not None and self.canary.fault is not None:
             found.add("canary_missed")
-        if self._changeover.roster.failures_in_a_row:
+        if self._changeover.roster.failing:
             found.add("engine_failing")
         if self._owed.oldest_s > _OWED_S:  # a disk that hangs says nothing
             found.add("outbox_failing")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from sidecar.app.engines import engine_settings, say
+from sidecar.app.remote import remote_lane, runs_elsewhere
 from sidecar.app.stages import find_manifest, mqtt_settings, planner_settings
 from sidecar.classify.batcher import Batcher
 from sidecar.classify.ensemble import Ensemble, Lane
@@ -44,6 +45,7 @@ def require_fit(config: Config, manifests: Manifests) -> None:
         *_deaf_rules(config, manifests),
         *_other_thresholds(config, manifests),
         *_no_canary(config, manifests),
+        *_nobodys(config, manifests),
     ]
     if faults:
         raise ConfigError(*faults)
@@ -115,6 +117,26 @@ def _no_canary(config: Config, manifests: Manifests) -> Iterator[str]:
     yield f"canary: no model recognises its card; say models: [{names}]"
 
 
+def _nobodys(config: Config, manifests: Manifests) -> Iterator[str]:
+    """Names in `engine.remote.only` that are no model here, or too many for one."""
+    remote = config.engine.remote
+    if remote is None:
+        return
+    names = [manifest.name for manifest in manifests]
+    for name in remote.only:
+        if name not in names:
+            yield (
+                f"engine.remote.only: {name!r} is none of the models; "
+                f"they are: {', '.join(names)}"
+            )
+    if remote.model_name and len(remote.only or names) > 1:
+        yield (
+            f"engine.remote.model_name: {remote.model_name!r} cannot be "
+            f"{' and '.join(remote.only or names)} at once; serve each under its own "
+            "name, or say 'only' which one is elsewhere"
+        )
+
+
 def check(config: Config) -> None:
     """Raises ConfigError for whatever `build` would not start with, but for the world.
 
@@ -145,6 +167,8 @@ async def load_ensemble(
 
 
 async def _lane(config: Config, manifest: Manifest, clock: Clock, stats: Stats) -> Lane:
+    if runs_elsewhere(config, manifest):
+        return await remote_lane(config, manifest, clock, stats)
     engine = await asyncio.to_thread(_engine, config, manifest)
     say(engine.facts)
     batcher = Batcher(

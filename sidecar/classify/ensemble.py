@@ -21,6 +21,7 @@ class Lane:
         engine: The model.
         batcher: Its queue.
         tend: Looks after the engine, for ever; None if it needs nobody.
+        ready: Whether it could take a batch now; None: always.
         close: Ends the engine, without blocking the loop; None: a thread calls its own.
         facts: What the engine runs on; None if that is somebody else's business.
     """
@@ -29,6 +30,7 @@ class Lane:
     batcher: Batcher
     tend: Callable[[], Coroutine[Any, Any, None]] | None = None
     close: Callable[[], Coroutine[Any, Any, None]] | None = None
+    ready: Callable[[], bool] | None = None
     facts: EngineFacts | None = None
 
 
@@ -98,6 +100,13 @@ class Ensemble:
     def failures_in_a_row(self) -> int:
         """Of the model that fares worst: batches failed since one succeeded."""
         return max(lane.batcher.failures_in_a_row for lane in self.lanes)
+
+    @property
+    def failing(self) -> bool:
+        """Whether a model's last batch failed, or its next one would."""
+        return self.failures_in_a_row > 0 or any(
+            lane.ready is not None and not lane.ready() for lane in self.lanes
+        )
 
     def fits(self, sample: Sample) -> bool:
         """Whether `sample` carries a picture for each model."""

@@ -108,6 +108,11 @@ class Roster:
         """Of the running model that fares worst."""
         return self.current.failures_in_a_row
 
+    @property
+    def failing(self) -> bool:
+        """Whether a running model's last batch failed, or its next one would."""
+        return self.current.failing
+
     async def classify(self, sample: Sample) -> Scores:
         """The running models' scores of `sample`.
 

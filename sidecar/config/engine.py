@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
+from sidecar.config.models import RemoteConfig
 from sidecar.config.section import Section
 
 Provider = Literal[
@@ -32,6 +33,7 @@ class EngineConfig(Section):
     threads: Literal["auto"] | Count = AUTO
     callers: Literal["auto"] | Count = AUTO
     max_consecutive_errors: Annotated[int, Field(ge=1)] = 5
+    remote: RemoteConfig | None = None
 
     @model_validator(mode="after")
     def _required_is_named(self) -> Self:

@@ -99,6 +99,20 @@ def _http_url(text: str) -> str:
     return text
 
 
+def _inference_url(text: str) -> str:
+    mend = "use http://, https://, grpc:// or grpcs:// with host:port"
+    try:
+        parts = urlsplit(text)
+        usable = bool(parts.hostname) and bool(parts.port) and "@" not in parts.netloc
+    except ValueError as exc:
+        raise ValueError(f"{exc}; {mend}") from None
+    grpc = parts.scheme in {"grpc", "grpcs"}
+    bare = not (parts.query or parts.fragment or (grpc and parts.path.strip("/")))
+    if not (usable and bare and (grpc or parts.scheme in {"http", "https"})):
+        raise ValueError(mend)
+    return text
+
+
 def _ice_url(text: str) -> str:
     scheme, found = text.partition(":")[0], _ICE_URL.fullmatch(text)
     if (
@@ -123,6 +137,9 @@ BearerToken = Annotated[
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 """An address that can be connected to; no user part, for that would be a secret."""
+
+InferenceUrl = Annotated[str, AfterValidator(_inference_url)]
+"""A server that speaks the Open Inference Protocol; the scheme says how."""
 
 IceUrl = Annotated[str, AfterValidator(_ice_url)]
 """A STUN or TURN server's (RFC 7064, RFC 7065), by name or IPv4 address."""

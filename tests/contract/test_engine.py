@@ -1,32 +1,106 @@
-"""What every engine must do: the fake of the tests and the real one alike."""
+"""What every engine must do: fake or real, here or on a server elsewhere."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from sidecar.classify.endpoint import RemoteModel
 from sidecar.classify.engine import Engine
-from sidecar.classify.manifest import load
+from sidecar.classify.fallback import Fallback
+from sidecar.classify.manifest import Manifest, load
+from sidecar.classify.oip import Access, connect
 from sidecar.classify.onnx_engine import EngineSettings, OnnxEngine
+from sidecar.classify.remote_engine import RemoteEngine, RemoteSettings
+from sidecar.classify.served import Served
+from sidecar.clock import SystemClock
 from sidecar.domain import Category, Picture
 from sidecar.errors import EngineDead, EngineError
+from sidecar.stats import Stats
+from tests.contract.serving.mlserver import MlServer
 from tests.fakes.engine import FakeEngine
+from tests.fakes.oip import NetworkServer, begin_polling
 from tests.fakes.onnx_models import mean_colour_folder
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
 
-@pytest.fixture(params=["fake", "onnx"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """Either engine on the same function of the mean colour."""
-    made: Engine = FakeEngine()
-    if request.param == "onnx":
-        manifest = load(mean_colour_folder(tmp_path / "m"))
-        made = OnnxEngine.load(manifest, EngineSettings(max_batch_size=4))
-    yield made
-    made.close()
+@pytest.fixture(scope="module", autouse=True)
+def grpc_thread() -> None:
+    """There from the start."""
+    begin_polling()
+
+
+@pytest.fixture(scope="module")
+def mlserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlServer]:
+    """A real server for all tests of this file."""
+    folder = tmp_path_factory.mktemp("serving")
+    server = MlServer(folder / "s", [load(mean_colour_folder(folder / "m"))])
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
+LOCAL = ["fake", "onnx"]
+REMOTE = ["http", "http binary", "grpc", "fallback", "mlserver http", "mlserver grpc"]
+
+
+@pytest.fixture(params=LOCAL + REMOTE)
+def kind(request: pytest.FixtureRequest) -> tuple[str, str | None]:
+    """Which engine, and the URL of the real server, which was started for it."""
+    name: str = request.param
+    if not name.startswith("mlserver"):
+        return name, None
+    real: MlServer = request.getfixturevalue("mlserver")
+    return name, real.urls["grpc" in name]
+
+
+@pytest.fixture
+async def engine(kind: tuple[str, str | None], tmp_path: Path) -> AsyncIterator[Engine]:
+    """Each engine on the same function of the mean colour."""
+    name, url = kind
+    if name == "fake":
+        yield FakeEngine()
+        return
+    manifest = await asyncio.to_thread(_manifest, tmp_path)
+    if name == "onnx":
+        settings = EngineSettings(max_batch_size=4)
+        onnx = await asyncio.to_thread(OnnxEngine.load, manifest, settings)
+        yield onnx
+        await asyncio.to_thread(onnx.close)
+        return
+    async with AsyncExitStack() as stack:
+        if url is None:
+            server = NetworkServer(binary="binary" in name)
+            over = server.over_grpc() if name == "grpc" else server.over_http()
+            url = await stack.enter_async_context(over)
+        remote = await stack.enter_async_context(_remote(manifest, url))
+        if name == "fallback":
+            yield Fallback(remote, FakeEngine(remote.ref), Stats())
+        else:
+            yield remote
+
+
+def _manifest(folder: Path) -> Manifest:
+    return load(mean_colour_folder(folder / "m"))
+
+
+@asynccontextmanager
+async def _remote(manifest: Manifest, url: str) -> AsyncIterator[RemoteEngine]:
+    """Before one server, which is up."""
+    model = RemoteModel(manifest, Served(manifest.name))
+    settings = RemoteSettings(timeout_s=20.0)
+    servers = [connect(url, Access())]
+    engine = RemoteEngine(model, servers, settings, SystemClock(), Stats())
+    await engine.open()
+    assert engine.ready
+    yield engine
+    await engine.aclose()
 
 
 def plain(*rgb: int) -> Picture:

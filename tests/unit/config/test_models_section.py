@@ -11,10 +11,14 @@ from tests.unit.config.test_loader import GOOD
 HASH = "sha256:" + "a" * 64
 
 
-def _load(tmp_path: Path, text: str) -> Config:
+def _load(tmp_path: Path, text: str, **environ: str) -> Config:
     path = tmp_path / "c.yaml"
     path.write_text(text)
-    return load(path, {})
+    return load(path, environ)
+
+
+def _remote(keys: str) -> str:
+    return f"engine: {{remote: {{{keys}}}}}\n"
 
 
 def test_one_model_or_several(tmp_path: Path) -> None:
@@ -51,12 +55,21 @@ def test_what_goes_with_models_is_off_unless_asked_for(tmp_path: Path) -> None:
         ("unchanged: {noise: 3}\n", "unchanged.max_s: is missing"),
         ("unchanged: {max_s: 9, noise: 99}\n", "unchanged.noise: 99 is not accepted"),
         ("swap: {samples: -1}\n", "swap.samples: -1 is not accepted"),
+        (_remote("urls: []"), "engine.remote.urls"),
+        (_remote("urls: ['ftp://a:1']"), "use http://, https://, grpc:// or grpcs://"),
+        (_remote("urls: ['http://a']"), "with host:port"),
+        (_remote("urls: ['http://a:x']"), "with host:port"),
+        (_remote("urls: ['http://u@a:1']"), "with host:port"),
+        (_remote("urls: ['grpc://a:1/path']"), "with host:port"),
+        (_remote("urls: ['http://a:1', 'http://a:1']"), "each of 'urls' once"),
+        (_remote("urls: ['http://a:1'], cert_file: c.yaml"), "go together"),
+        (_remote("urls: ['http://a:1'], token: {env: T}"), "in the clear"),
     ],
 )
 def test_what_makes_no_sense_is_refused(tmp_path: Path, text: str, told: str) -> None:
     """Each fault names the key and what would be accepted."""
     with pytest.raises(ConfigError) as caught:
-        _load(tmp_path, text + GOOD)
+        _load(tmp_path, text + GOOD, T="t0ken")
     assert told in "\n".join(caught.value.faults)
 
 
@@ -67,3 +80,13 @@ def test_a_hash_is_written_whole(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match="calibrated_for"):
         _load(tmp_path, text)
+
+
+@pytest.mark.parametrize("url", ["https://a:1", "grpcs://a:1", "grpc://127.0.0.1:1"])
+def test_a_token_goes_where_nobody_listens(tmp_path: Path, url: str) -> None:
+    """Over TLS, or to this machine."""
+    text = _remote(f"urls: ['{url}'], token: {{env: T}}") + GOOD
+    remote = _load(tmp_path, text, T="t0ken").engine.remote
+    assert remote is not None
+    assert remote.token is not None
+    assert "t0ken" not in repr(remote)
