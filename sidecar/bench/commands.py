@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Collection
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -23,7 +24,9 @@ Seconds = Annotated[float, typer.Option(min=0.5, help="Measured, after a warm-up
 @bench.command("ingest")
 def ingest(  # noqa: PLR0913, PLR0917 - one parameter for each option
     codec: Annotated[str, typer.Option(help="vp8, h264 or both.")] = "both",
-    streams: Streams = 10,
+    streams: Annotated[
+        str, typer.Option(help="At once; several numbers, as 1,10,20, in turn.")
+    ] = "10",
     seconds: Seconds = 10.0,
     rounds: Annotated[int, typer.Option(min=1, help="Medians are of these.")] = 3,
     receiver: Annotated[
@@ -35,16 +38,20 @@ def ingest(  # noqa: PLR0913, PLR0917 - one parameter for each option
     ] = 0.0,
     size: Annotated[str, typer.Option(help="Of the pictures.")] = "1280x720",
     warm_up: Annotated[float, typer.Option(min=0, help="Seconds, each round.")] = 6.0,
+    plot: Annotated[
+        Path | None, typer.Option(help="CPU against streams is drawn into it (SVG).")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure this receiver beside the obvious script and GStreamer, on loopback.
 
     30 pictures and 2 Mbit a second, a keyframe every two seconds. At least two cores
-    are needed: the sender has its own. Receivers that decode everything get four
-    streams at most.
+    are needed: senders have their own, and ten streams take two thirds of one.
+    Receivers that decode everything get four streams at most.
     """
     from sidecar.bench.display import show
     from sidecar.bench.ingest import KINDS, BenchSettings, bench_ingest
+    from sidecar.bench.plot import draw
     from sidecar.bench.rows import Round, report, summary
     from sidecar.domain import Codec
 
@@ -55,7 +62,7 @@ def ingest(  # noqa: PLR0913, PLR0917 - one parameter for each option
     width, height = _size(size)
     settings = BenchSettings(
         codecs=tuple(map(Codec, _CODECS[codec])),
-        streams=streams,
+        streams=_numbers(streams),
         seconds=seconds,
         rounds=rounds,
         warm_up_s=warm_up,
@@ -67,10 +74,12 @@ def ingest(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
     def tell(one: Round) -> None:
         cost = f"{one.cpu_percent_per_stream:.2f} % a stream"
-        typer.echo(f"{one.codec} {one.receiver}: {cost}", err=True)
+        typer.echo(f"{one.codec} {one.receiver} x {one.streams}: {cost}", err=True)
 
     rows = summary(asyncio.run(bench_ingest(settings, tell)))
     said = report(rows)
+    if plot is not None:
+        _write(plot, draw(rows))
     if as_json:
         typer.echo(json.dumps(said))
     else:
@@ -109,6 +118,21 @@ def load(
 def _known(option: str, value: str, known: Collection[str]) -> None:
     if value not in known:
         raise ConfigError(f"{option} {value!r} is not known; use {', '.join(known)}")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """The numbers of streams, each of them 1 at least."""
+    words = text.split(",")
+    if not all(word.isascii() and word.isdecimal() and int(word) for word in words):
+        raise ConfigError(f"--streams {text!r}: write it as 10, or 1,10,20")
+    return tuple(map(int, words))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise ConfigError(f"--plot {path}: {exc.strerror}") from exc
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -65,7 +65,7 @@ class BenchSettings:
 
     Attributes:
         codecs: VP8, H264 or both.
-        streams: At once, for receivers that do not decode all.
+        streams: At once, for receivers that do not decode all; each number in turn.
         dear_streams: At once at most, for those that do.
         seconds: Measured in each round.
         rounds: How often each receiver has its turn.
@@ -77,7 +77,7 @@ class BenchSettings:
     """
 
     codecs: tuple[Codec, ...] = (Codec.VP8, Codec.H264)
-    streams: int = 10
+    streams: tuple[int, ...] = (10,)
     dear_streams: int = 4
     seconds: float = 10.0
     rounds: int = 3
@@ -86,6 +86,11 @@ class BenchSettings:
     receivers: tuple[str, ...] = ()
     width: int = 1280
     height: int = 720
+
+    def counts(self, kind: Kind) -> list[int]:
+        """How many streams at once, in turn."""
+        most = self.dear_streams if kind.dear else max(self.streams)
+        return sorted({min(streams, most) for streams in self.streams})
 
 
 async def bench_ingest(
@@ -107,9 +112,10 @@ async def bench_ingest(
     for _ in range(settings.rounds):
         for codec in settings.codecs:
             for kind in kinds:
-                one = await _round(kind, codec, clips[codec], settings)
-                tell(one)
-                rounds.append(one)
+                for streams in settings.counts(kind):
+                    one = await _round(kind, codec, clips[codec], streams, settings)
+                    tell(one)
+                    rounds.append(one)
     return rounds
 
 
@@ -138,12 +144,9 @@ async def has_gstreamer() -> bool:
 
 
 async def _round(
-    kind: Kind, codec: Codec, clip: Path, settings: BenchSettings
+    kind: Kind, codec: Codec, clip: Path, streams: int, settings: BenchSettings
 ) -> Round:
     """One receiver with its senders, from their start to their end."""
-    streams = settings.streams
-    if kind.dear:
-        streams = min(streams, settings.dear_streams)
     sending = SenderSettings(
         codec=codec.value,
         clip=str(clip),

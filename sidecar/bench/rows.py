@@ -43,13 +43,14 @@ class Round:
 
 
 def summary(rounds: Sequence[Round]) -> list[Round]:
-    """One row for each receiver and codec, in order of appearance.
+    """One row for each receiver, codec and number of streams, in order of appearance.
 
     Medians, but for what is counted (added up) and for the loop's lag (the worst).
     """
-    groups: dict[tuple[str, str], list[Round]] = {}
+    groups: dict[tuple[str, str, int], list[Round]] = {}
     for one in rounds:
-        groups.setdefault((one.codec, one.receiver), []).append(one)
+        place = one.codec, one.receiver, one.streams
+        groups.setdefault(place, []).append(one)
     return [_row(group) for group in groups.values()]
 
 
@@ -80,9 +81,10 @@ def _median(values: Sequence[float | None], digits: int) -> float | None:
 def ratio(rows: Sequence[Round], other: str) -> float | None:
     """How many times cheaper keyframes are than `other`: of the codecs the worst.
 
-    None if either was not measured.
+    Each by its row with the most streams. None if either was not measured.
     """
-    cost = {(row.codec, row.receiver): row.cpu_percent_per_stream for row in rows}
+    by_streams = sorted(rows, key=lambda row: row.streams)
+    cost = {(row.codec, row.receiver): row.cpu_percent_per_stream for row in by_streams}
     ratios = [
         cost[codec, other] / ours
         for (codec, receiver), ours in cost.items()

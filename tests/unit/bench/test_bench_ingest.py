@@ -2,12 +2,13 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
 from sidecar import cli
 from sidecar.bench.child import BenchFailed, child
-from sidecar.bench.ingest import KINDS
+from sidecar.bench.ingest import KINDS, BenchSettings
 
 SMALL = ("--size", "160x96", "--streams", "1", "--rounds", "1", "--codec", "vp8")
 QUICK = ("--seconds", "1", "--warm-up", "0")
@@ -37,9 +38,35 @@ def test_a_round_gives_a_row(
     assert said["ratio_vs_obvious"] is None
 
 
+@pytest.mark.timeout(60)
+def test_several_numbers_of_streams_are_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """A row for each number, and a drawing with a dot for each row."""
+    plot = tmp_path / "cpu.svg"
+    chosen = ("--receiver", "sidecar-all", "--streams", "1,2", "--plot", str(plot))
+    assert _run(monkeypatch, "ingest", *SMALL, *QUICK, *chosen, "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["streams"] for row in rows] == [1, 2]
+    assert plot.read_text().count("<circle") == 2
+
+
+def test_receivers_that_decode_all_get_few_streams() -> None:
+    """Four at most, and no number twice; the others get each number once."""
+    settings = BenchSettings(streams=(20, 1, 10, 1))
+    cheap, dear = (next(k for k in KINDS if k.dear is dear) for dear in (False, True))
+    assert settings.counts(cheap) == [1, 10, 20]
+    assert settings.counts(dear) == [1, 4]
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--receiver", "magic"), ("--codec", "av1"), ("--size", "big")],
+    [
+        *(("--receiver", "magic"), ("--codec", "av1"), ("--size", "big")),
+        *(("--streams", "0"), ("--streams", "1,x"), ("--streams", "")),
+    ],
 )
 def test_an_unknown_word_is_refused(
     option: str,

@@ -84,6 +84,21 @@ def test_the_ratio_is_the_one_of_the_worse_codec() -> None:
     assert ratio(rows, "obvious") == 20.0
 
 
+def test_each_number_of_streams_has_a_row_and_the_most_count() -> None:
+    """What the process itself costs is shared by as many as were measured."""
+    rounds = [
+        replace(_costing(receiver, cost), streams=streams)
+        for receiver, streams, cost in (
+            ("sidecar-keyframes", 20, 0.2),
+            ("sidecar-keyframes", 1, 0.9),
+            ("obvious", 1, 9.0),
+            ("obvious", 4, 8.0),
+        )
+    ]
+    assert len(summary(rounds)) == 4
+    assert ratio(summary(rounds), "obvious") == 40.0
+
+
 def test_there_is_no_ratio_without_both() -> None:
     """Without GStreamer there is nothing to be cheaper than; nor free of cost."""
     assert ratio([ROUND], "gstreamer-keyframes") is None
