@@ -7,7 +7,7 @@ goes to aioice, DTLS to aiortc's transport.
 
 import socket
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from aioice import Connection
 from aioice.ice import StunProtocol
@@ -16,7 +16,7 @@ from sidecar.ingest import kernel_filter
 from sidecar.ingest.rtp_header import RTP_END, RTP_FIRST, is_rtcp, is_rtp
 
 _STUN_END: Final = 4  # of the first byte (RFC 7983)
-_LONGEST: Final = 1 << 14  # bytes read; asyncio's 256 KiB cost a mapping per datagram
+_LONGEST: Final = 1 << 14  # bytes read of a datagram
 _LONGEST_SRTP: Final = 1500  # pylibsrtp raises ValueError beyond
 _AT_ONCE: Final = 32  # datagrams of one stream before the others get their turn
 _QUEUED: Final = 1024  # datagrams that a closed door may have left in the socket
@@ -93,33 +93,29 @@ class DatagramProtocol(StunProtocol):
         self.socket = sock
         self._door = door
 
-    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - as aioice's
-        """Reads by small buffers."""
-        super().connection_made(transport)
-        if hasattr(transport, "max_size"):  # asyncio's, not uvloop's
-            transport.max_size = _LONGEST
-
-    def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
-        """Takes this one and what is queued behind it."""
-        media: list[bytes] = []
-        self._sort(cast("bytes", data), addr, media)
-        self._read(_AT_ONCE, media)
+    def read(self) -> bool:
+        """Takes some of what is there; whether that was all, and media among it."""
+        return self._read(_AT_ONCE)
 
     def drain(self) -> None:
         """Takes what the socket holds."""
-        self._read(_QUEUED, [])
+        self._read(_QUEUED)
 
-    def _read(self, most: int, media: list[bytes]) -> None:
-        """Takes what is queued, and with it the `media` read before."""
+    def _read(self, most: int) -> bool:
+        media: list[bytes] = []
+        heard = empty = False
         for _ in range(most):
             if self.transport.is_closing():
                 break
             try:
                 data, addr = self.socket.recvfrom(_LONGEST)
             except OSError:
-                break  # empty; any real fault is told again to the event loop
+                empty = True
+                break
             self._sort(data, addr, media)
+            heard = heard or bool(media)
         self._door.take_media(media)
+        return heard and empty
 
     def _sort(self, data: bytes, addr: tuple[Any, ...], media: list[bytes]) -> None:
         """Puts media to the rest of it; all else goes its way, after the media."""

@@ -19,6 +19,7 @@ from aiortc import RTCIceServer
 from aiortc.rtcicetransport import parse_stun_turn_uri
 
 from sidecar.ingest.door import DatagramProtocol, Door
+from sidecar.ingest.udp import UdpTransport
 from sidecar.stats import Stats
 
 _RECEIVE_BUFFER: Final = 1 << 18  # bytes; as aioice: a keyframe's burst
@@ -147,22 +148,20 @@ class Gathering:
         hosts = [
             protocol
             for address in own
-            if (protocol := await self._host(component, address)) is not None
+            if (protocol := self._host(component, address)) is not None
         ]
         found = [protocol.local_candidate for protocol in hosts]
         found += await self._reflexive(hosts)
         return found + await self._relayed(component, [])
 
-    async def _host(self, component: int, address: str) -> StunProtocol | None:
+    def _host(self, component: int, address: str) -> StunProtocol | None:
         """A socket and its candidate; None if it cannot be bound."""
         try:
             sock = bind(address, self._settings.port_range)
         except OSError:
             return None
-        loop = asyncio.get_running_loop()
-        _, protocol = await loop.create_datagram_endpoint(
-            lambda: DatagramProtocol(self._connection, self.door, sock), sock=sock
-        )
+        protocol = DatagramProtocol(self._connection, self.door, sock)
+        UdpTransport(sock, protocol)
         host, port = sock.getsockname()[:2]
         protocol.local_candidate = Candidate(
             foundation=candidate_foundation("host", "udp", host),
