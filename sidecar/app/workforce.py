@@ -1,6 +1,7 @@
 """Where streams are received and sampled: here, or in workers to be kept running."""
 
 import asyncio
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -68,6 +69,8 @@ def worker_count(config: Config, cores: int) -> int:
     is to find out itself how many it needs, one.
     """
     if config.ingest.workers == "auto":
+        if sys.platform != "linux":  # memfd_create, prctl
+            return 1
         return max(1, cores - config.engine.cores_set)
     return config.ingest.workers
 

@@ -1,5 +1,6 @@
 """Every key of a configuration file, frozen; unknown keys are refused."""
 
+import sys
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -77,6 +78,13 @@ class IngestConfig(Section):
     """Where streams are received and decoded; 1: in the sidecar's own process."""
 
     workers: Annotated[int, Field(ge=1, le=256, strict=True)] | Literal["auto"] = "auto"
+
+    @field_validator("workers")
+    @classmethod
+    def _possible(cls, workers: int | str) -> int | str:
+        if workers not in {1, "auto"} and sys.platform != "linux":
+            raise ValueError("worker processes need Linux; use 1")
+        return workers
 
 
 class BatchConfig(Section):

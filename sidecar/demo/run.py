@@ -101,6 +101,7 @@ def demo_config(category: Category, host: str, port: int, folder: Path) -> Confi
     return Config.model_validate(
         {
             "sidecar": "demo",
+            "ingest": {"workers": 1},
             "sampling": {"interval_s": 0.5, "burst_trigger": 0.4},
             "whip": {"port": 0},
             "control": {"port": 0},

@@ -17,7 +17,7 @@ from sidecar.clock import SystemClock
 from sidecar.errors import StreamError
 from sidecar.stats import Stats
 from sidecar.workers.block import Block
-from sidecar.workers.calls import Answer, Call, Close, Refusal
+from sidecar.workers.calls import Answer, Call, Close, Fault, Refusal
 from sidecar.workers.channel import Channel
 from sidecar.workers.codec import VERSION, WireError
 from sidecar.workers.faults import to_fault
@@ -44,6 +44,7 @@ from sidecar.workers.receiving import Receiving
 from sidecar.workers.tally import Tally
 
 BEAT_S: Final = 1.0
+_CLOSED: Final = Fault("unavailable", "the connection was closed")
 _CLOSE_S: Final = 1.5  # a connection's own close takes up to one
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 
@@ -218,6 +219,9 @@ class Child:
             text = await seat.perform(call.request)
         except (StreamError, ValueError) as exc:
             self._channel.send(Refusal(call.id, to_fault(exc)))
+        except asyncio.CancelledError:
+            self._channel.send(Refusal(call.id, _CLOSED))
+            raise
         else:
             self._channel.send(Answer(call.id, text))
 

@@ -90,9 +90,9 @@ class Looking:
                         ready.clear()
         except StreamError as exc:
             fault = to_fault(exc)
-        finally:
+        finally:  # also if its seat is closed: whoever looks has to hear of it
             del self._ready[look.look]
-        self._channel.send(Over(look.look, fault))
+            self._channel.send(Over(look.look, fault))
 
     def _hand_over(self, look: int, sample: Sample) -> bool:
         """Whether there was room for it."""

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -13,6 +13,8 @@ from sidecar.workers.messages import Stop
 
 TICK_S: Final = 1.0
 _STOP_S: Final = 2.5
+_KEPT: Final = frozenset({"PATH", "HOME", "TZ", "LANG", "TMPDIR", "LD_LIBRARY_PATH"})
+_KEPT_FAMILIES: Final = ("PYTHON", "MALLOC_", "LC_")
 
 
 class Process:
@@ -87,6 +89,19 @@ class Process:
             self.channel.close()
 
 
+def environment(whole: Mapping[str, str]) -> dict[str, str]:
+    """What a worker gets of the environment: how to run, and no secret.
+
+    It decodes strangers' bytes; the tokens that a configuration takes from the
+    environment are none of its business.
+    """
+    return {
+        key: value
+        for key, value in whole.items()
+        if key in _KEPT or key.startswith(_KEPT_FAMILIES)
+    }
+
+
 @asynccontextmanager
 async def started(command: Sequence[str], plan: Plan) -> AsyncIterator[Process]:
     """A worker that is gone at the end of the block.
@@ -116,6 +131,7 @@ async def _start(command: Sequence[str], plan: Plan) -> Process:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             pass_fds=passed,
+            env=environment(os.environ),  # noqa: TID251 - handed on, less the secrets
         )
     except BaseException:
         ours.close()

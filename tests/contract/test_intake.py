@@ -11,7 +11,7 @@ import pytest
 from sidecar.app.intake import FileInput, InProcess, Intake, InWorkers
 from sidecar.clock import SystemClock
 from sidecar.domain import Codec, Sample
-from sidecar.errors import StreamUnsupported, UnsupportedReason
+from sidecar.errors import StreamUnavailable, StreamUnsupported, UnsupportedReason
 from sidecar.ingest.peer import ReceivingPeer, real_peers
 from sidecar.sample.audit import AuditSettings
 from sidecar.sample.cadence import CadenceSettings
@@ -140,6 +140,53 @@ async def test_what_cannot_be_used_is_refused_alike(opened: Opened) -> None:
         finally:
             await peer.close()
             await sender.close()
+
+
+@intakes
+async def test_closing_a_connection_ends_who_waits_for_it(opened: Opened) -> None:
+    """A publisher that leaves by DELETE: its samples end, in order."""
+    stats = Stats()
+    async with opened(stats) as intake:
+        peer, sender = _peer(intake, stats), Sender(Codec.VP8)
+        try:
+            await sender.accept(await peer.answer_to(await sender.offer()))
+            await peer.wait_connected(5.0)
+            sampler = intake.sampler("s", OFTEN)
+            async with (
+                asyncio.timeout(8),
+                aclosing(sampler.samples(peer.source())) as samples,
+            ):
+                await anext(samples)
+                await peer.close()
+                rest = [sample async for sample in samples]
+            assert len(rest) <= 1
+        finally:
+            await peer.close()
+            await sender.close()
+
+
+@intakes
+async def test_closing_ends_who_waits_to_be_connected(opened: Opened) -> None:
+    """Nobody came, and the session is over: whoever waited hears so."""
+    stats = Stats()
+    async with opened(stats) as intake, asyncio.timeout(8):
+        peer, sender = _peer(intake, stats), Sender(Codec.VP8)
+        try:
+            await peer.answer_to(await sender.offer())
+            async with asyncio.TaskGroup() as group:
+                waiting = group.create_task(_unconnected(peer))
+                await asyncio.sleep(0)
+                await peer.close()
+            assert "s" in waiting.result().stream_id
+        finally:
+            await peer.close()
+            await sender.close()
+
+
+async def _unconnected(peer: ReceivingPeer) -> StreamUnavailable:
+    with pytest.raises(StreamUnavailable) as caught:
+        await peer.wait_connected(30.0)
+    return caught.value
 
 
 @intakes

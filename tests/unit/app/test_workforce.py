@@ -47,6 +47,17 @@ def test_other_words_are_refused(workers: object) -> None:
         IngestConfig.model_validate({"workers": workers})
 
 
+def test_elsewhere_than_on_linux_there_are_no_workers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`auto` is one; a number is refused when the file is checked."""
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert worker_count(Config.model_validate(LEAST), 8) == 1
+    assert IngestConfig(workers=1).workers == 1
+    with pytest.raises(ValidationError, match="need Linux"):
+        IngestConfig(workers=2)
+
+
 @pytest.mark.anyio
 async def test_a_failing_worker_turns_readiness_red(tmp_path: Path) -> None:
     """And the status degraded, until it holds."""

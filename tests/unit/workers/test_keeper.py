@@ -17,6 +17,7 @@ from sidecar.workers.codec import VERSION, encode
 from sidecar.workers.keeper import Keeper, KeeperSettings
 from sidecar.workers.messages import Beat, Hello, Message
 from sidecar.workers.pool import Pool
+from sidecar.workers.process import environment
 from tests.fakes.workers import FORMAT, children_of, setup
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
@@ -151,6 +152,20 @@ async def test_without_memory_there_is_no_worker() -> None:
             await _failed(h)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_worker_is_told_no_secret() -> None:
+    """It decodes strangers' bytes: of the environment it gets how to run."""
+    whole = {
+        "PATH": "/bin",
+        "PYTHONPATH": "/src",
+        "MALLOC_ARENA_MAX": "1",
+        "LC_ALL": "C",
+        "CONTROL_TOKEN": "secret",
+        "MQTT_PASSWORD": "secret",
+    }
+    kept = {"PATH", "PYTHONPATH", "MALLOC_ARENA_MAX", "LC_ALL"}
+    assert environment(whole).keys() == kept
 
 
 def test_waits_grow_with_each_short_life() -> None:

@@ -1,7 +1,12 @@
 """A worker's numbers end up in the sidecar's, once."""
 
-import pytest
+import re
+from pathlib import Path
 
+import pytest
+from prometheus_client import Histogram
+
+import sidecar
 from sidecar.stats import Stats
 from sidecar.workers.messages import Change
 from sidecar.workers.tally import Share, Tally
@@ -45,6 +50,20 @@ def test_shares_add_up_and_open_things_end_with_the_worker() -> None:
     first.withdraw()
     assert value(stats, "sidecar_keyframe_requests_total") == 4.0
     assert value(stats, "sidecar_decoding_streams", decode="all") == 3.0
+
+
+def test_all_that_a_worker_counts_can_be_added() -> None:
+    """A histogram would be lost; the legs alone are observed where samples arrive."""
+    histograms = {k for k, v in vars(Stats()).items() if isinstance(v, Histogram)}
+    package = Path(sidecar.__file__).parent
+    used = {
+        name
+        for stage in ("ingest", "sample")
+        for path in (package / stage).glob("*.py")
+        for name in re.findall(r"stats\.(\w+)", path.read_text(encoding="utf-8"))
+    }
+    assert used & histograms == {"leg_seconds"}
+    assert used & set(Stats().sums())
 
 
 @pytest.mark.parametrize(
