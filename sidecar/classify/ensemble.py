@@ -1,8 +1,7 @@
 """The models that look at every sample together, each with a queue of its own."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +46,8 @@ class Question:
         except BaseException:
             self.leave()
             raise
+        finally:
+            self._pairs = []  # an exception keeps this frame, and so the pictures
         return merge(found)
 
     def leave(self) -> None:
@@ -87,9 +88,9 @@ class Ensemble:
         self.formats: tuple[PictureFormat, ...]
         self.formats = tuple(dict.fromkeys(lane.engine.fmt for lane in lanes))
         self.refs: tuple[ModelRef, ...] = tuple(lane.engine.ref for lane in lanes)
+        self._only = self.lanes[0] if len(self.lanes) == 1 else None
         self._in_flight = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._emptied: asyncio.Event | None = None  # for who waits for that
 
     @property
     def alive(self) -> bool:
@@ -119,8 +120,18 @@ class Ensemble:
             SampleGivenWay: It was displaced, or grew too old, before one of them.
             EngineError: One of them failed: without it the sample was not seen.
         """
-        with self._counted():
+        self._in_flight += 1
+        try:
+            if self._only is not None:  # as cheap as without an ensemble
+                view = self._view(self._only, sample)
+                return await self._only.batcher.classify(view)
             return await self.ask(sample).answer()
+        finally:
+            # An exception keeps this frame, which would keep the picture.
+            view = sample = None  # type: ignore[assignment]
+            self._in_flight -= 1
+            if not self._in_flight and self._emptied is not None:
+                self._emptied.set()
 
     def ask(self, sample: Sample) -> Question:
         """Queues `sample` with every model. Raises EngineError; then with none."""
@@ -145,7 +156,10 @@ class Ensemble:
 
     async def finish(self) -> None:
         """Returns once nobody waits for an answer of `classify`."""
-        await self._idle.wait()
+        while self._in_flight:
+            if self._emptied is None or self._emptied.is_set():
+                self._emptied = asyncio.Event()
+            await self._emptied.wait()
 
     async def drain(self) -> None:
         """Takes no more samples; returns once the batches in flight are answered."""
@@ -159,14 +173,3 @@ class Ensemble:
                 await lane.close()
             else:
                 await asyncio.to_thread(lane.engine.close)
-
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
-        self._in_flight += 1
-        self._idle.clear()
-        try:
-            yield
-        finally:
-            self._in_flight -= 1
-            if not self._in_flight:
-                self._idle.set()

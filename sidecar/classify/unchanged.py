@@ -92,7 +92,7 @@ class Unchanged:
 def equal(old: Picture, new: Picture, noise: float) -> bool:
     """Whether no block of `new` is off from `old` by more than `noise` in the mean.
 
-    0.3 ms for 224x224 (one EPYC core).
+    0.5 ms for 224x224, 0.15 ms for 128x128 (one busy EPYC core).
     """
     return old.shape == new.shape and bool(differences(old, new).max() <= noise)
 

@@ -111,6 +111,21 @@ async def test_a_caller_that_leaves_leaves_every_queue() -> None:
     await pair.ensemble.finish()
 
 
+async def test_whoever_waits_for_the_last_answer_is_told() -> None:
+    """Several may wait, also when it comes to that a second time."""
+    pair = Pair()
+    async with running(pair) as callers:
+        for _ in range(2):
+            pair.engines[0].gate.clear()
+            callers.create_task(pair.ensemble.classify(sample()))
+            await settle()
+            ends = [callers.create_task(pair.ensemble.finish()) for _ in range(2)]
+            await settle()
+            assert not any(end.done() for end in ends)
+            pair.engines[0].gate.set()
+            await asyncio.wait(ends)
+
+
 async def test_one_that_takes_no_more_refuses_for_all() -> None:
     """If one queue is closed, the sample is taken back from the others."""
     pair = Pair()
