@@ -32,6 +32,7 @@ from sidecar.domain import (
     ActionKind,
     Category,
     ModelRef,
+    Picture,
     Sample,
     Scores,
     Stream,
@@ -61,7 +62,11 @@ class Classifier(Protocol):
 
 @dataclass(slots=True)
 class Watch:
-    """One stream under watch and all that is known of it."""
+    """One stream under watch and all that is known of it.
+
+    Attributes:
+        peek: Somebody asked to see the next picture; must keep no view of it.
+    """
 
     stream: Stream
     sampler: StreamSampler
@@ -74,6 +79,7 @@ class Watch:
     cut: bool = False
     began_at: float = 0.0
     accounted_at: float = 0.0
+    peek: Callable[[Picture], None] | None = None
 
 
 class Pipeline:
@@ -142,6 +148,8 @@ class Pipeline:
                 del sample  # whoever keeps it keeps its picture's slot
 
     async def _look(self, watch: Watch, sample: Sample) -> None:
+        if watch.peek is not None:
+            watch.peek(sample.picture)
         try:
             scores = await self._classifier.classify(sample)
         except SampleGivenWay as exc:

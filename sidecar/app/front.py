@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sidecar.app.control import AppControl
 from sidecar.app.deeds import open_deeds, state_dir
+from sidecar.app.glimpse import Glimpses
 from sidecar.app.house import House
 from sidecar.app.keepsakes import Keepsakes
 from sidecar.app.live_rows import LiveRows
@@ -83,9 +84,16 @@ async def open_front(
     past = Past(clock)
     past.look_on(control.pipeline)
     control.publisher.report_to(house.feed)
-    overseer = AppOverseer(control.streams, house, keepsakes, deeds, clock, stats)
+    glimpses = Glimpses(control.streams, config.control.thumbnails)
+    overseer = AppOverseer(
+        control.streams, house, keepsakes, deeds, clock, stats, glimpses
+    )
     desk = AppPolicyDesk(config, path, control.streams, house, past, deeds, clock)
-    names = {"site": config.site, "sidecar": config.sidecar}
+    names: dict[str, str | bool] = {
+        "site": config.site,
+        "sidecar": config.sidecar,
+        "thumbnails": config.control.thumbnails,
+    }
     rows = LiveRows(control.streams, house, control.publisher, health, clock, names)
     live = LiveFeed(rows, stats, secrets.token_hex(6))
     app = control_app(

@@ -21,7 +21,7 @@ class LiveRows:
     """A `LiveSource` over the running sidecar.
 
     Attributes:
-        names: Site and sidecar.
+        names: Site and sidecar, and whether thumbnails are allowed.
     """
 
     streams: Streams
@@ -29,7 +29,7 @@ class LiveRows:
     publisher: MqttPublisher
     health: Health
     clock: Clock
-    names: Mapping[str, str]
+    names: Mapping[str, str | bool]
 
     def rows(self) -> Mapping[str, Row]:
         """All streams."""

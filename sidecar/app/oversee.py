@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from sidecar.app.glimpse import Glimpses
 from sidecar.app.house import House
 from sidecar.app.keepsakes import Keepsakes
 from sidecar.app.story import (
@@ -53,6 +54,7 @@ class AppOverseer:
     deeds: Deeds
     clock: Clock
     stats: Stats
+    glimpses: Glimpses
     _waiting: asyncio.Queue[Reviewed] = field(
         default_factory=lambda: asyncio.Queue(_MOST_WAITING)
     )
@@ -134,6 +136,10 @@ class AppOverseer:
         self.stats.paused_streams.set(len(found))
         async with self._writing:
             await asyncio.to_thread(self.keepsakes.keep_pauses, found)
+
+    async def glimpse(self, stream_id: str) -> bytes:
+        """PNG of the next picture, grey and blurred. Raises ControlError."""
+        return await self.glimpses.of(stream_id)
 
     async def review(self, action_id: str, outcome: Outcome, by: str) -> ActionView:
         """Notes an outcome. Raises UnknownAction."""

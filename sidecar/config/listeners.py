@@ -54,6 +54,8 @@ class ControlConfig(Section):
     media_dir: BesideConfig | None = None  # of video files a PUT may name
     state_dir: BesideConfig | None = None  # audit log and the like; None: the outbox's
 
+    thumbnails: bool = False  # blurred and grey, on demand, each look in the audit log
+
     @model_validator(mode="after")
     def _guarded(self) -> Self:
         known = self.named_tokens()

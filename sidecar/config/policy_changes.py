@@ -23,6 +23,9 @@ _EFFECTS: Final = {
     "within_s": (f"in a shorter time, {_LESS}", f"in a longer time, {_MORE}"),
     "cooldown_s": ("it may act again sooner", "it may act again only later"),
 }
+_SAID: Final = frozenset(
+    {"name", "match", "rules", "unknown", "stale_after_s", "dry_run"}
+)
 _UNITS: Final = {"within_s": " s", "cooldown_s": " s"}
 
 
@@ -101,6 +104,9 @@ def _policy_words(old: PolicyConfig, new: PolicyConfig) -> list[str]:
         )
     if old.unknown != new.unknown:
         words.append(f"Policy {name!r}: what UNKNOWN leads to changes.")
+    rest = sorted(set(PolicyConfig.model_fields) - _SAID)
+    if other := [key for key in rest if getattr(old, key) != getattr(new, key)]:
+        words.append(f"Policy {name!r}: {', '.join(other)} changes.")
     before, after = {r.name: r for r in old.rules}, {r.name: r for r in new.rules}
     words += [f"Rule {n!r} of {name!r} is removed." for n in before if n not in after]
     words += [f"Rule {n!r} of {name!r} is new." for n in after if n not in before]

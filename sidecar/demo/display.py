@@ -13,9 +13,16 @@ _COLOUR = {"clear": "green", "violating": "bold red", "unknown": "yellow"}
 _BAR_WIDTH = 24
 
 
-def render(story: Story, age_s: float | None) -> RenderableType:
-    """The whole display; `age_s` is the time since the last scores were heard."""
+def render(story: Story, age_s: float | None, page: str = "") -> RenderableType:
+    """The whole display.
+
+    Args:
+        story: What was heard.
+        age_s: Time since the last scores were heard.
+        page: Address of the operator's page.
+    """
     return Group(
+        Panel(Text(page, overflow="fold"), title="the page", title_align="left"),
         Panel(_stream(story, age_s), title="stream demo-1", title_align="left"),
         Panel(Text("\n".join(story.lines)), title="what happens", title_align="left"),
     )

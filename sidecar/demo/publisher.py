@@ -48,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--token-file", type=Path, help="file with the bearer token")
     add("--category", default="sexual.explicit", help="which card; 'safe' shows none")
     add("--card-at", type=float, default=4.0, help="seconds from the first frame")
+    add("--card-for", type=float, help="seconds it stays; default for good")
+    add("--card-every", type=float, default=60.0, help="from one card to the next")
     add("--cover", type=float, default=0.7, help="share of the picture under the card")
     add("--width", type=int, default=640)
     add("--height", type=int, default=360)
@@ -68,6 +70,8 @@ def publication_of(arguments: Sequence[str]) -> Publication:
         height=args.height,
         fps=args.fps,
         card_at_s=args.card_at,
+        card_for_s=args.card_for,
+        card_every_s=args.card_every,
         cover=args.cover,
         seed=args.seed,
     )

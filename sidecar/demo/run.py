@@ -9,6 +9,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +20,9 @@ from rich.console import Console
 from rich.live import Live
 
 from sidecar.app.run import run_app
-from sidecar.config import Config
 from sidecar.demo.broker import embedded_broker
 from sidecar.demo.display import render, summary
+from sidecar.demo.house import DemoHouse, demo_house
 from sidecar.demo.story import Story
 from sidecar.domain import Category
 
@@ -54,6 +55,7 @@ class _Session:
 
     story: Story = field(default_factory=Story)
     heard_scores_at: float | None = None
+    page: str = ""
     card_unix_ms: float | None = None
     takedown_unix_ms: float | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -75,74 +77,38 @@ async def run_demo(settings: DemoSettings) -> int:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         host, port = await stack.enter_async_context(embedded_broker())
-        config = demo_config(settings.category, host, port, folder)
+        house = await asyncio.to_thread(
+            demo_house, settings.category, host, port, folder
+        )
         async with asyncio.TaskGroup() as group:
             listener = group.create_task(
                 _listen(session, host, port), name="demo:subscriber"
             )
             await session.subscribed.wait()
             ports: dict[str, int] = {}
-            app = group.create_task(_serve(config, session, ports), name="demo:sidecar")
+            app = group.create_task(_serve(house, session, ports), name="demo:sidecar")
             await session.serving.wait()
-            publisher = group.create_task(
-                _publish(settings, session, ports["whip"]), name="demo:publisher"
-            )
+            session.page = house.page(ports["control"])
+            publishers = [
+                group.create_task(work, name="demo:publisher")
+                for work in _publishers(settings, session, ports["whip"])
+            ]
             code = await _show(settings, session)
-            publisher.cancel()
+            for publisher in publishers:
+                publisher.cancel()
             session.stop.set()
-            await asyncio.wait([publisher, app])
+            await asyncio.wait([*publishers, app])
             listener.cancel()
     return code
 
 
-def demo_config(category: Category, host: str, port: int, folder: Path) -> Config:
-    """The demo's configuration: WHIP push, the test card model, one quick policy."""
-    rule = {"category": category, "exit": 0.3, "within_s": 4}
-    return Config.model_validate(
-        {
-            "sidecar": "demo",
-            "ingest": {"workers": 1},
-            "sampling": {"interval_s": 0.5, "burst_trigger": 0.4},
-            "whip": {"port": 0},
-            "control": {"port": 0},
-            "policies": [
-                {
-                    "name": "demo",
-                    "rules": [
-                        {
-                            "name": "demo-flag",
-                            "action": "flag",
-                            "enter": 0.6,
-                            "hits": 1,
-                            "of": 3,
-                            **rule,
-                        },
-                        {
-                            "name": "demo-takedown",
-                            "action": "takedown",
-                            "enter": 0.85,
-                            "hits": 2,
-                            "of": 3,
-                            **rule,
-                        },
-                    ],
-                }
-            ],
-            # amqtt, the embedded broker, speaks 3.1.1 only
-            "mqtt": {"host": host, "port": port, "version": "3.1.1", "scores": True},
-            "outbox": {"path": folder / "outbox.sqlite"},
-            "drain_s": 3,
-        }
-    )
-
-
-async def _serve(config: Config, session: _Session, ports: dict[str, int]) -> None:
+async def _serve(house: DemoHouse, session: _Session, ports: dict[str, int]) -> None:
     def started(listening: dict[str, int]) -> None:
         ports.update(listening)
         session.story.tell("The sidecar listens for publishers (WHIP).")
         session.serving.set()
 
-    await run_app(config, stop=session.stop, started=started)
+    await run_app(house.config, stop=session.stop, started=started, path=house.path)
 
 
 async def _listen(session: _Session, host: str, port: int) -> None:
@@ -153,6 +119,8 @@ async def _listen(session: _Session, host: str, port: int) -> None:
         session.subscribed.set()
         async for message in client.messages:
             topic, payload = message.topic.value, bytes(message.payload or b"")
+            if "/streams/" in topic and f"/streams/{STREAM_ID}/" not in topic:
+                continue  # the terminal tells of one stream, the page of all
             first = session.story.takedown is None
             session.story.hear(topic, payload)
             if topic.endswith("/scores"):
@@ -162,13 +130,37 @@ async def _listen(session: _Session, host: str, port: int) -> None:
                 session.over.set()
 
 
-async def _publish(settings: DemoSettings, session: _Session, port: int) -> None:
-    """Runs the publisher process and takes its word on when the card was shown."""
+def _publishers(
+    settings: DemoSettings, session: _Session, port: int
+) -> list[Coroutine[Any, Any, None]]:
+    """The stream the terminal tells of; and, if it is to last, company for the page."""
+    shown = {"--category": settings.category.value, "--card-at": str(CARD_AT_S)}
+    if settings.once or settings.as_json:
+        return [_publish(settings, session, port, STREAM_ID, shown)]
+    now_and_then = {"--card-for": "8", "--card-every": "40"}
+    first = _publish(settings, session, port, STREAM_ID, {**shown, **now_and_then})
+    small = {"--width": "320", "--height": "180", "--fps": "15", "--category": "safe"}
+    others = [
+        _publish(
+            settings, None, port, f"demo-{number}", {**small, "--seed": f"{number}"}
+        )
+        for number in (2, 3)
+    ]
+    return [first, *others]
+
+
+async def _publish(
+    settings: DemoSettings,
+    session: _Session | None,
+    port: int,
+    stream_id: str,
+    options: dict[str, str],
+) -> None:
+    """Runs a publisher process; takes its word on when the card was shown."""
     arguments = {
-        "--whip": f"http://127.0.0.1:{port}/whip/{STREAM_ID}",
-        "--category": settings.category.value,
-        "--card-at": str(CARD_AT_S),
+        "--whip": f"http://127.0.0.1:{port}/whip/{stream_id}",
         "--codec": settings.codec,
+        **options,
     }
     flat = [part for pair in arguments.items() for part in pair]
     process = await asyncio.create_subprocess_exec(
@@ -176,9 +168,14 @@ async def _publish(settings: DemoSettings, session: _Session, port: int) -> None
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
-    session.story.tell("A publisher in another process starts pushing a street scene.")
     try:
-        await _follow(process, session)
+        if session is None:
+            await process.communicate()
+        else:
+            session.story.tell(
+                "A publisher in another process starts pushing a street."
+            )
+            await _follow(process, session)
     finally:
         with suppress(ProcessLookupError):
             process.terminate()
@@ -239,7 +236,7 @@ async def _show_live(
         while told or (time.monotonic() - began < DEADLINE_S and not _failed(session)):
             heard = session.heard_scores_at
             age_s = None if heard is None else time.monotonic() - heard
-            live.update(render(session.story, age_s), refresh=True)
+            live.update(render(session.story, age_s, session.page), refresh=True)
             if session.story.takedown is not None and not told:
                 told = True
                 console.print(summary(session.story.takedown, session.latency_ms))

@@ -23,7 +23,7 @@ _SUFFIXES = {".mp4": Codec.H264, ".webm": Codec.VP8}
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """The street, and from `card_at_s` on a test card before it.
+    """The street, and from `card_at_s` on a test card before it, for good or in turns.
 
     Attributes:
         category: Which card; None leaves the street alone for ever.
@@ -33,6 +33,8 @@ class Scene:
         card_at_s: When the card appears, seconds from the first frame.
         cover: Share of the picture's area that the card covers, 0 < cover ≤ 1.
         seed: Which street.
+        card_for_s: How long the card stays each time; None: for good.
+        card_every_s: From one coming of the card to the next.
     """
 
     category: Category | None = None
@@ -42,6 +44,18 @@ class Scene:
     card_at_s: float = 3.0
     cover: float = 0.7
     seed: int = 0
+    card_for_s: float | None = None
+    card_every_s: float = 60.0
+
+    def has_card(self, index: int) -> bool:
+        """Whether the card is seen in the picture of that number."""
+        since = index - round(self.card_at_s * self.fps)
+        if self.category is None or since < 0:
+            return False
+        if self.card_for_s is None:
+            return True
+        turn = max(1, round(self.card_every_s * self.fps))
+        return since % turn < round(self.card_for_s * self.fps)
 
 
 def scene(settings: Scene) -> Iterator[Picture]:
@@ -61,9 +75,8 @@ def _with_card(
     wide, high = round(settings.width * share), round(settings.height * share)
     card = cards.draw(category, wide, high)
     left, top = (settings.width - wide) // 2, (settings.height - high) // 2
-    first = round(settings.card_at_s * settings.fps)
     for index, picture in enumerate(pictures):
-        if index >= first:
+        if settings.has_card(index):
             picture[top : top + high, left : left + wide] = card
         yield picture
 

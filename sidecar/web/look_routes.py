@@ -5,17 +5,18 @@ from typing import Annotated, Final, Protocol
 
 from fastapi import APIRouter, Header, Query, Request
 from pydantic import BaseModel
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from sidecar.audit.chain import Entry
 from sidecar.domain import Outcome
 from sidecar.web.auth import CALLER
 from sidecar.web.callers import Caller
-from sidecar.web.deeds import DETAIL, Deeds
+from sidecar.web.deeds import DETAIL, Deeds, deed_by
 from sidecar.web.live import LiveFeed, LiveResponse
 from sidecar.web.look_schemas import (
     ActionsView,
     ActionView,
+    LookRequest,
     OutcomeRequest,
     PauseRequest,
     PauseView,
@@ -43,6 +44,10 @@ class Overseer(Protocol):
 
     async def resume(self, stream_id: str) -> None:
         """Takes it back. Raises UnknownStream if there was none."""
+        ...
+
+    async def glimpse(self, stream_id: str) -> bytes:
+        """PNG of the next picture, grey and blurred. Raises ControlError."""
         ...
 
     async def review(self, action_id: str, outcome: Outcome, by: str) -> ActionView:
@@ -109,6 +114,16 @@ class LookRoutes:
             status_code=204,
             responses=problems(404, 422),
         )
+        add(
+            f"{one}/thumbnail",
+            self.thumbnail,
+            methods=["POST"],
+            response_class=Response,
+            responses={
+                200: {"description": "A tiny grey PNG.", "content": {"image/png": {}}},
+                **problems(404, 409, 422),
+            },
+        )
         add("/actions", self.actions, methods=["GET"], responses=problems(422))
         add(
             "/actions/{action_id}/outcome",
@@ -144,6 +159,17 @@ class LookRoutes:
     async def resume(self, stream_id: StreamId) -> None:
         """Automation goes on."""
         await self._overseer.resume(stream_id)
+
+    async def thumbnail(
+        self, stream_id: StreamId, body: LookRequest, request: Request
+    ) -> Response:
+        """A glimpse of the next picture; who looked, and why, is noted before."""
+        detail = {"reason": body.reason}
+        await self._deeds.note(
+            deed_by(_caller(request), "stream.look", stream_id, detail)
+        )
+        image = await self._overseer.glimpse(stream_id)
+        return Response(image, media_type="image/png")
 
     async def actions(
         self, limit: Annotated[int, Query(ge=1, le=1000)] = 200

@@ -139,6 +139,12 @@ class PauseRequest(_Taken):
     reason: Reason
 
 
+class LookRequest(_Taken):
+    """Why somebody has to see something of a picture."""
+
+    reason: Reason
+
+
 class OutcomeRequest(_Taken):
     """A reviewer's word: `confirm` if the action was right, `clear` if not."""
 

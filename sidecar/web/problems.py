@@ -65,6 +65,20 @@ class StreamConflict(ControlError):
     code = "conflict"
 
 
+class ThumbnailsOff(ControlError):
+    """The configuration does not allow to see anything of a picture."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "thumbnails_off"
+
+
+class NoPicture(ControlError):
+    """No picture came in time."""
+
+    status = HTTPStatus.CONFLICT
+    code = "no_picture"
+
+
 class TokenNeeded(ControlError):
     """Only somebody with a token may do this, on loopback too."""
 

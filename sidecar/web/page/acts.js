@@ -50,6 +50,40 @@ export async function pause(id) {
   return asked && tried(() => put(streamPath(id, "/pause"), asked), `${id} is paused for ${asked.minutes} minutes.`);
 }
 
+/** A glimpse of the next picture, made unreadable on the server, for some seconds. */
+export async function glimpse(id) {
+  const reason = await ask(`See a blurred picture of ${id}?`, (close) => {
+    const field = h("textarea", { id: "reason", minlength: 3, maxlength: 500, rows: 2, required: true });
+    return h(
+      "form",
+      {
+        onsubmit: (event) => {
+          event.preventDefault();
+          close(field.value.trim());
+        },
+      },
+      h("p", {}, "The next picture, grey and 24 squares a side, for six seconds. It is not kept. That you looked, and why, is written to the audit log."),
+      h("label", { for: "reason" }, "Why"),
+      field,
+      h("p", { class: "buttons" }, h("button", { class: "primary" }, "Look"), h("button", { type: "button", onclick: () => close(null) }, "Cancel")),
+    );
+  });
+  if (!reason) return;
+  let url;
+  try {
+    url = URL.createObjectURL(await post(streamPath(id, "/thumbnail"), { reason }));
+  } catch (error) {
+    toast(error.message, "error");
+    return;
+  }
+  const image = h("img", { src: url, alt: "Blurred grey picture", class: "glimpse" });
+  await ask("For six seconds", (close) => {
+    setTimeout(() => close(null), 6000);
+    return [image, h("p", { class: "buttons" }, h("button", { type: "button", onclick: () => close(null), autofocus: true }, "Close"))];
+  });
+  URL.revokeObjectURL(url);
+}
+
 export const resume = (id) => tried(() => remove(streamPath(id, "/pause")), `${id} acts by itself again.`);
 
 export function review(action, outcome) {

@@ -23,6 +23,7 @@ async function request(method, path, body, headers = {}) {
   } catch {
     throw new Problem(0, "unreached", UNREACHED);
   }
+  if (reply.ok && reply.headers.get("content-type") === "image/png") return reply.blob();
   if (reply.ok) return reply.status === 204 || reply.status === 202 && !reply.headers.get("content-type") ? null : reply.json();
   const problem = await reply.json().catch(() => ({}));
   if (reply.status === 401 && path !== "/api/login") dispatchEvent(new Event("logged-out"));

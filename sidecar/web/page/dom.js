@@ -52,6 +52,7 @@ export function ask(title, build) {
   return new Promise((resolve) => {
     const dialog = h("dialog", { "aria-labelledby": "dialog-title" });
     const close = (value) => {
+      if (!dialog.isConnected) return;
       dialog.close();
       dialog.remove();
       resolve(value);

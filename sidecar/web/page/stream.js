@@ -1,6 +1,6 @@
 // One stream: what was seen of it, why it was acted on or not, and what can be done.
 
-import { mayAct, outcomeButtons, pause, report, resume, reverse } from "./acts.js";
+import { glimpse, mayAct, outcomeButtons, pause, report, resume, reverse } from "./acts.js";
 import { get, streamPath } from "./api.js";
 import { legend, summary, timeline } from "./chart.js";
 import { h, say } from "./dom.js";
@@ -45,7 +45,8 @@ export function streamView(main, id, session) {
   function showButtons() {
     const may = mayAct(session);
     const paused = story?.pause && story.pause.until > now();
-    const wanted = JSON.stringify([may, Boolean(paused), gone]);
+    const looks = Boolean(live.head?.thumbnails);
+    const wanted = JSON.stringify([may, Boolean(paused), gone, looks]);
     if (buttons.dataset.for === wanted) return;
     buttons.dataset.for = wanted;
     const why = may ? null : "An operator's token is needed";
@@ -55,6 +56,7 @@ export function streamView(main, id, session) {
       paused
         ? h("button", { type: "button", disabled: !may, title: why ?? "(p)", onclick: () => resume(id).then(ask) }, "End the pause")
         : h("button", { type: "button", disabled: !may, title: why ?? "Actions become dry runs (p)", onclick: () => pause(id).then(ask) }, "Pause automation"),
+      looks ? h("button", { type: "button", disabled: !may || gone, title: why, onclick: () => glimpse(id) }, "Blurred picture…") : "",
     );
   }
 

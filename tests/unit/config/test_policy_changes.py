@@ -20,6 +20,7 @@ RULE = {
     "of": 4,
     "within_s": 5,
 }
+MODEL_HASH = "sha256:" + 64 * "0"
 FLAG = {**RULE, "name": "flag", "action": "flag"}
 
 
@@ -104,6 +105,7 @@ def test_everything_else_has_words_too() -> None:
             match={"ids": ["a*"]},
             stale_after_s=20,
             unknown=unknown,
+            calibrated_for=[MODEL_HASH],
             rules=[{**RULE, "action": "interrupt"}, {**RULE, "name": "new"}],
         ),
     )
@@ -114,6 +116,7 @@ def test_everything_else_has_words_too() -> None:
         "Policy 'default' means other streams.",
         "Policy 'default': stale_after_s 10 s → 20 s.",
         "Policy 'default': what UNKNOWN leads to changes.",
+        "Policy 'default': calibrated_for changes.",
         "Rule 'flag' of 'default' is removed.",
         "Rule 'new' of 'default' is new.",
         "Rule 'cut' of 'default' (interrupt on sexual.explicit): action changes.",

@@ -18,7 +18,15 @@ def test_command_line(tmp_path: Path) -> None:
     assert publication.token == "abc"  # noqa: S105 the test's own
     assert publication.codec is Codec.H264
     assert publication.scene.fps == 15
+    assert publication.scene.card_for_s is None
     assert "abc" not in repr(publication)
+
+
+def test_a_card_that_comes_now_and_then() -> None:
+    """How long it stays and how often it comes arrive in the scene."""
+    arguments = ["--whip", URL, "--card-for", "8", "--card-every", "40"]
+    scene = publication_of(arguments).scene
+    assert (scene.card_for_s, scene.card_every_s) == (8.0, 40.0)
 
 
 def test_command_line_without_card() -> None:

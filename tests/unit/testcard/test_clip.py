@@ -48,6 +48,14 @@ def test_the_card_comes_on_the_second_and_stays() -> None:
         assert np.array_equal(middle(picture), card) == (index >= 5)
 
 
+def test_the_card_may_come_now_and_then() -> None:
+    """For so long, and again after so long; without a category never."""
+    settings = Scene(CARD, fps=10, card_at_s=0.5, card_for_s=0.2, card_every_s=0.6)
+    seen = [index for index in range(20) if settings.has_card(index)]
+    assert seen == [5, 6, 11, 12, 17, 18]
+    assert not Scene(None, card_at_s=0.0).has_card(99)
+
+
 @pytest.mark.parametrize("cover", [0.4, 0.7, 1.0])
 def test_the_card_covers_the_share_asked_for(cover: float) -> None:
     """What differs from the street is that share of the picture."""
