@@ -20,6 +20,10 @@ class Gate:
     Args:
         longest_s: Closed at a stretch at most: a sender that is gone is noticed only
             once it opens.
+
+    Attributes:
+        closed: Whether packets are kept away.
+        heard_any: Whether an authenticated one came through since it opened.
     """
 
     def __init__(self, longest_s: float = 10.0) -> None:
@@ -29,7 +33,7 @@ class Gate:
         self._closed_at = 0.0
         self._limit_s = 0.0
         self._rate = _ASSUMED_RATE
-        self._heard = False  # a packet since it opened
+        self.heard_any = False
         self._sequence: int | None = None
         self._sent: int | None = None
 
@@ -53,9 +57,9 @@ class Gate:
 
     def heard(self, sequence: int, now: float) -> None:
         """An authenticated media packet came through."""
-        if not self._heard:
+        if not self.heard_any:
             self._measure(sequence, now)
-            self._heard = True
+            self.heard_any = True
         self._sequence = sequence
         if self._until > now:
             self._rest(now)
@@ -74,10 +78,10 @@ class Gate:
 
     def _rest(self, now: float) -> None:
         """Closes, if that is safe and worth it."""
-        if not self._heard or self._until - now < _LEAST_S:
+        if not self.heard_any or self._until - now < _LEAST_S:
             return
         self.closed = True
-        self._heard = False
+        self.heard_any = False
         self._closed_at = now
         self._limit_s = min(self._longest_s, _BUDGET / self._rate)
 

@@ -57,6 +57,11 @@ class Gatekeeper:
         """Whether media is kept out."""
         return self._closed_at is not None
 
+    @property
+    def heard_any(self) -> bool:
+        """Whether a packet came through since the gate opened."""
+        return self._gate.heard_any
+
     def rest(self, until: float) -> None:
         """Nothing is needed before `until`."""
         now = self._clock.monotonic()

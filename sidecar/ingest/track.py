@@ -36,6 +36,7 @@ aiortc_bend.know_more_h264_profiles()
 
 _TICK_S: Final = 1.0  # receiver reports, and how often the watchdog looks
 _CALM_TICK_S: Final = 5.0  # while keyframes are enough; RFC 3550's least interval
+_HEAR_S: Final = 0.1  # three pictures of a sender at 30 a second
 _REST_S: Final = 10.0  # at a stretch; a sender that has gone is noticed after it
 
 
@@ -69,6 +70,7 @@ class TrackReceiver:
         self._clock = clock
         self._longest_tick_s = packet_timeout_s / 4
         self._timer: asyncio.TimerHandle | None = None
+        self._asking: asyncio.TimerHandle | None = None  # a PLI that is to be sent
         self._ssrc: int | None = None
         self._ends_stream = EndsStream(stream_id, self.buffer)
         self._feedback = Feedback(
@@ -111,11 +113,27 @@ class TrackReceiver:
             self._gatekeeper.rest(until)
 
     def request_keyframe(self) -> None:
-        """Sends a PLI, at once or as soon as the sender is heard; awaits its answer."""
-        if not self.buffer.ended:
-            with self._ends_stream:
-                self._gatekeeper.open()
-                self.path.keyframe_requested(self._clock.monotonic())
+        """Sends a PLI and awaits its answer.
+
+        Not before the sender is heard, or has been silent for a moment: if the first
+        packet of the answer is lost, the one before it tells so, and it is sent again.
+        """
+        if self.buffer.ended:
+            return
+        self._gatekeeper.open()
+        if self._gatekeeper.heard_any:
+            self._ask()
+        elif self._asking is None:
+            loop = asyncio.get_running_loop()
+            self._asking = loop.call_later(_HEAR_S, self._ask)
+
+    def _ask(self) -> None:
+        """Sends the PLI now."""
+        if self._asking is not None:
+            self._asking.cancel()
+            self._asking = None
+        with self._ends_stream:
+            self.path.keyframe_requested(self._clock.monotonic())
 
     async def receive(self, parameters: RTCRtpReceiveParameters) -> None:
         """Begins: the transport is connected and the codecs are agreed on."""
@@ -141,6 +159,8 @@ class TrackReceiver:
         """Ends for good; the reader ends after what is in the buffer."""
         self.buffer.close()
         self._gatekeeper.stop()
+        if self._asking is not None:
+            self._asking.cancel()
         self._door.media = self._door.rtcp = None
         if self._timer is not None:
             self._timer.cancel()
@@ -253,6 +273,8 @@ class TrackReceiver:
             self._ssrc = header.ssrc
             self._gatekeeper.renumbered()
         self._gatekeeper.heard(header.sequence, now)
+        if self._asking is not None:
+            self._ask()
 
 
 def _after(header: Header, places: int, datagram: bytes) -> Header:

@@ -37,12 +37,12 @@ class UdpTransport(asyncio.DatagramTransport):
     def __init__(self, sock: socket.socket, reader: Reader) -> None:
         super().__init__({"socket": sock, "sockname": sock.getsockname()})
         self._loop = asyncio.get_running_loop()
-        self._sock = sock
+        self._sock, self._fd = sock, sock.fileno()  # selectors look sockets up slowly
         self._reader = reader
         self._pause: asyncio.TimerHandle | None = None
         self._closing = False
         reader.connection_made(self)
-        self._loop.add_reader(sock, self._readable)
+        self._loop.add_reader(self._fd, self._readable)
 
     def sendto(self, data: Any, addr: Any = None) -> None:  # noqa: ANN401 - asyncio's
         """Sends at once, or not at all: what matters is sent again by who sent it."""
@@ -64,7 +64,7 @@ class UdpTransport(asyncio.DatagramTransport):
         self._closing = True
         if self._pause is not None:
             self._pause.cancel()
-        self._loop.remove_reader(self._sock)
+        self._loop.remove_reader(self._fd)
         self._sock.close()
         self._loop.call_soon(self._reader.connection_lost, None)
 
@@ -75,7 +75,7 @@ class UdpTransport(asyncio.DatagramTransport):
     def _readable(self) -> None:
         """The socket has something: reads it, and lets more of it gather."""
         if self._reader.read() and not self._closing:
-            self._loop.remove_reader(self._sock)
+            self._loop.remove_reader(self._fd)
             self._pause = self._loop.call_later(_PAUSE_S, self._paused)
 
     def _paused(self) -> None:
@@ -87,4 +87,4 @@ class UdpTransport(asyncio.DatagramTransport):
         if more:
             self._pause = self._loop.call_later(_PAUSE_S, self._paused)
         else:
-            self._loop.add_reader(self._sock, self._readable)
+            self._loop.add_reader(self._fd, self._readable)

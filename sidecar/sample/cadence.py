@@ -68,6 +68,7 @@ class Cadence:
         self._last: float | None = None
         self._base = 0.0  # what the running interval counts from
         self._limit_s = 0.0
+        self._spacing_s = 0.0
         self._fresh = True
         self._burst_until = -math.inf
 
@@ -99,6 +100,14 @@ class Cadence:
         """Looks no more often than every `interval_s` in the mean; 0: no limit."""
         self._limit_s = interval_s
 
+    def space(self, spacing_s: float) -> None:
+        """Pictures can only be had so far apart (keyframes that are asked for).
+
+        As with a grid, the jitter is left out where that leaves no choice: half of the
+        intervals would come out longer, none shorter.
+        """
+        self._spacing_s = spacing_s
+
     def due(self, now: float, period_s: float = 0.0) -> bool:
         """Whether a picture of the instant `now` is to be sampled.
 
@@ -117,7 +126,7 @@ class Cadence:
             return floor
         mean_s = self.interval_s
         jitter_s = mean_s * self._settings.jitter
-        if period_s <= mean_s - jitter_s:
+        if max(period_s, self._spacing_s) <= mean_s - jitter_s:
             mean_s += jitter_s * self._draw
         return max(floor, self._base + mean_s - self._dither * period_s)
 

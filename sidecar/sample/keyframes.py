@@ -18,6 +18,7 @@ _URGENT_S: Final = 0.5  # before a burst's first keyframe; servers throttle at 0
 _ANSWER_S: Final = 1.0  # LiveKit holds a PLI back for up to 1 s
 _PATIENCE: Final = 2  # gaps too long in a row before requests count as ignored
 _RETRY_S: Final = 60.0  # then one request is tried this often
+_LATENESS: Final = 0.1  # of the pace
 _REMEMBERED: Final = 3  # gaps; their median is the period
 _STUDY: Final = 20  # intervals at least between looks for natural keyframes
 
@@ -61,8 +62,9 @@ class KeyframePlanner:
 
     Args:
         mode: `keyframes` never decodes all, `all` always does.
-        pli_interval_s: Least time between requests, but for the one keyframe that a
-            burst's full decoding starts from; None: never ask.
+        pli_interval_s: Least time between requests in the mean (two are a tenth nearer
+            if the first was late), but for the one keyframe that a burst's full
+            decoding starts from; None: never ask.
     """
 
     def __init__(self, mode: DecodeMode, pli_interval_s: float | None = 2.0) -> None:
@@ -105,6 +107,11 @@ class KeyframePlanner:
         if self._means is _Means.ALL or self.asking:
             return 0.0
         return self.period_s or 0.0
+
+    @property
+    def spacing_s(self) -> float:
+        """How far apart pictures are at least because of the requests' pace."""
+        return (self._pli_interval_s or 0.0) if self.asking else 0.0
 
     @property
     def may_ask_at(self) -> float:
@@ -234,7 +241,10 @@ class KeyframePlanner:
             return False
         if trial:
             self._trial_at = self._ignored_at = now
-        self._asked_at, self._asked, self._urgent = now, True, False
+        lateness_s = _LATENESS * pli_s  # made good: else each timer adds its own
+        earliest = now if self._asked_at is None else self._asked_at + pli_s
+        self._asked_at = min(now, max(earliest, now - lateness_s))
+        self._asked, self._urgent = True, False
         return True
 
     @property

@@ -218,6 +218,7 @@ class Look:
             ahead_s = (self._opening.beat_at or now) - now
             self._opening = None
         plan = self._planner.decide(now, self._subject.cadence.interval_s)
+        self._subject.cadence.space(self._planner.spacing_s)
         self._audit(now, ahead_s, all_=plan.all)
         self._switch(plan.all, audit=self._subject.audit.active)
         if plan.request_keyframe:

@@ -190,6 +190,42 @@ async def test_asking_for_a_keyframe_lets_it_in() -> None:
         assert receiving.losses() == 0
 
 
+@both
+async def test_the_answer_is_whole_though_its_first_packet_was_lost(
+    codec: Codec,
+) -> None:
+    """Asked for once the sender is heard, it is missed by number, and sent again."""
+    receiving, sender = Receiving(), Sender(codec)
+    async with connected(receiving.peer, codec, sender):
+        source = receiving.peer.source()
+        unit = await next_unit(source)
+        track = receiving.peer._receiver
+        arrived, media = track._received, track.path.ssrc
+        source.rest(unit.received_at + 60)
+        await sender.sends(5)
+        pictures: set[int] = set()
+        asked = len(sender.told)
+
+        def without_the_first(datagrams: list[bytes]) -> None:
+            """Of each picture, from the second on that comes after the rest."""
+            kept = []
+            for datagram in datagrams:
+                header = rtp_header.parse(datagram)
+                assert header is not None
+                known = header.timestamp in pictures
+                pictures.add(header.timestamp)
+                if known or header.ssrc != media or len(pictures) == 1:
+                    kept.append(datagram)
+            arrived(kept)
+
+        track._door.media = without_the_first
+        source.request_keyframe()
+        assert (await next_unit(source)).keyframe
+        told = sender.told[asked:]
+        assert any(isinstance(packet, RtcpRtpfbPacket) for packet in told)
+        assert len([p for p in told if isinstance(p, RtcpPsfbPacket)]) == 1
+
+
 async def test_real_losses_are_still_told() -> None:
     """A packet lost while the gate is open is asked for and reported."""
     receiving, sender = Receiving(), Sender(Codec.VP8, EVERY)

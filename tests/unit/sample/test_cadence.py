@@ -262,3 +262,15 @@ def test_the_mean_interval_is_kept_on_a_grid(
             taken.append(beat)
     mean_s = share * (taken[-1] - taken[0]) / (len(taken) - 1)
     assert mean_s == pytest.approx(max(1.0, share), rel=0.08)
+
+
+def test_no_jitter_where_pictures_cannot_come_any_sooner() -> None:
+    """Requests for keyframes are paced as far apart: a longer interval is a loss."""
+    cadence = Cadence(CadenceSettings(1.0, jitter=0.2), random.Random(1).random)  # noqa: S311
+    cadence.taken(0.0)
+    cadence.space(1.0)
+    for second in range(1, 20):
+        assert cadence.earliest(second) == pytest.approx(second)
+        cadence.taken(second + 0.03)
+    cadence.space(0.5)
+    assert cadence.earliest(20.0) != pytest.approx(20.0, abs=0.001)

@@ -1,5 +1,7 @@
 """What a planner says of resting, and what it makes of it."""
 
+import itertools
+
 import pytest
 
 from sidecar.sample.keyframes import DecodeMode, KeyframePlanner
@@ -58,13 +60,14 @@ def test_a_keyframe_that_does_not_come_after_a_rest_is_asked_for() -> None:
 
 
 def test_asked_senders_have_no_grid_and_are_asked_at_once() -> None:
-    """As soon as the rest is over, no sooner than requests may be sent."""
+    """As soon as the rest is over, no sooner than requests may be sent (or a tenth)."""
     sender = asked()
     planner, now = sender.planner, sender.now
     assert planner.asking
     assert planner.grid_s == 0.0
     assert planner.rests(now)
-    assert planner.may_ask_at == pytest.approx(sender.asked[-1] + 2.0)
+    assert planner.spacing_s == 2.0
+    assert sender.asked[-1] + 1.8 <= planner.may_ask_at <= sender.asked[-1] + 2.0
     planner.rest(now + 4.0)
     assert not planner.decide(now + 3.9, 4.0).request_keyframe
     assert planner.decide(now + 4.01, 4.0).request_keyframe
@@ -105,3 +108,17 @@ def test_the_period_is_known_before_the_grid() -> None:
     planner.observe_keyframe(2.0)
     assert planner.period_s == 2.0
     assert planner.grid_s == 2.0
+
+
+def test_requests_that_are_late_do_not_make_all_later_ones_late() -> None:
+    """One in 2 s in the mean, never two nearer than 1.8 s, with timers of 50 ms."""
+    planner = KeyframePlanner(DecodeMode.KEYFRAMES, 2.0)
+    asked_at = []
+    for tick in range(4000):
+        now = tick * 0.05 + (tick % 7) * 0.006
+        planner.need()
+        if planner.decide(now, 2.0).request_keyframe:
+            asked_at.append(now)
+    gaps_s = [b - a for a, b in itertools.pairwise(asked_at)]
+    assert min(gaps_s) >= 1.8
+    assert sum(gaps_s) / len(gaps_s) == pytest.approx(2.0, rel=0.005)
