@@ -32,7 +32,7 @@ from sidecar.sample.keyframes import DecodeMode
 from sidecar.sample.sampler import Sampler, SamplerSettings
 from sidecar.stats import Stats
 
-FORMAT: Final = PictureFormat(224, 224)
+FORMAT: Final = PictureFormat(224, 224, "area")  # resized as for the reference model
 DECODERS: Final = 2
 _CONNECT_S: Final = 15.0
 _NO_AUDITS: Final = AuditSettings(every_s=None)  # their cost is the operator's choice
