@@ -155,13 +155,14 @@ class VideoFile:
         if self.codec is Codec.H264:
             annex_b = BitStreamFilterContext("h264_mp4toannexb", video)
         sets = ParameterSets()
+        unit_s = float(video.time_base or 0)
         for packet in self._container.demux(video):
             if self.only_keyframes and not packet.is_keyframe and packet.size:
-                yield float((packet.dts or 0) * (video.time_base or 0))
+                yield (packet.dts or 0) * unit_s
                 continue
             for whole in annex_b.filter(packet) if annex_b else [packet]:
                 stamp = whole.dts if whole.dts is not None else whole.pts
-                at_s = float((stamp or 0) * (video.time_base or 0))
+                at_s = (stamp or 0) * unit_s
                 if picture := self._picture(bytes(whole), sets, at_s):
                     yield picture
 

@@ -99,8 +99,9 @@ class ColumnLog:
         number = chunk.names.setdefault(entry.stream.id, len(chunk.names))
         chunk.streams[entry.stream.id] = entry.stream
         if entry.scores is not None:
-            for category in entry.scores.by_category.keys() - self._models.keys():
-                self._models[category] = entry.scores.model_of(category)
+            for category in entry.scores.by_category:
+                if category not in self._models:
+                    self._models[category] = entry.scores.model_of(category)
             chunk.stream.append(number)
             chunk.score(entry)
             self._kept += 1

@@ -24,7 +24,7 @@ Paths = Annotated[
 ]
 
 
-def replay(
+def replay(  # noqa: PLR0913, PLR0917 - one parameter for each option
     given: Paths,
     policy: Annotated[
         Path | None,
@@ -38,22 +38,43 @@ def replay(
         Path | None,
         typer.Option(help="Write what came of it as a recording, .jsonl or .jsonl.gz."),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="CSV of stream,start,end,category: how good was it?"),
+    ] = None,
+    fail_under: Annotated[
+        str | None,
+        typer.Option(help="Such as recall=0.95,false_takedowns_per_1000h=1; exit 1."),
+    ] = None,
+    prevalence: Annotated[
+        list[float] | None,
+        typer.Option(help="Precision if this share of streams is bad.", min=0, max=1),
+    ] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write one HTML file with all timelines.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Judge videos or recordings as if they were live, as fast as the machine goes."""
     from sidecar.log import setup
     from sidecar.replay.inputs import inputs
+    from sidecar.replay.telling import Asked
 
+    asked = Asked(labels, fail_under, tuple(prevalence or ()), junit, html, as_json)
     setup("console", "error")
     found = inputs(given)
     with _stoppable() as stop:
         if diff is not None:
             _diff(found, diff, stop, as_json=as_json)
+            good = True
         else:
             outcome = _outcome(found, _config(policy), stop, record)
-            _tell(outcome, as_json=as_json)
+            good = asked.tell(outcome, found.epoch)
     if stop.is_set():
         raise typer.Exit(_INTERRUPTED)
+    if not good:
+        raise typer.Exit(1)
 
 
 def _outcome(
@@ -72,15 +93,6 @@ def _outcome(
 
 def _silent(_stream: str, _at: float, _length_s: float | None, _samples: int) -> None:
     """Nobody looks."""
-
-
-def _tell(outcome: "Outcome", *, as_json: bool) -> None:
-    from sidecar.replay.display import show
-
-    if as_json:
-        _print(outcome.as_json())
-    else:
-        show(outcome)
 
 
 def _diff(

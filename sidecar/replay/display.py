@@ -1,6 +1,6 @@
 """A replay for people: the bar while it runs, and tables of what came of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.box import SIMPLE_HEAD
@@ -17,6 +17,9 @@ from rich.table import Table
 
 from sidecar.recording.diff import Difference
 from sidecar.recording.whatif import Fired
+from sidecar.replay.demands import Verdict
+from sidecar.replay.intervals import quantile
+from sidecar.replay.metrics import LEGS, QUANTILES, Figures
 from sidecar.replay.outcome import Outcome
 
 _SHOWN = 40  # lines of a table; --json has all of them
@@ -70,6 +73,44 @@ def show(outcome: Outcome) -> None:
         console.print(f"{outcome.lost} entries are missing from the recording.")
     if outcome.partial:
         console.print("Stopped before the end: this is part of it.")
+
+
+def show_figures(found: Figures, prevalences: Iterable[float]) -> None:
+    """Prints how good it was."""
+    console = Console()
+    table = _table("figure", "value", "95 % interval")
+    for name, one in (
+        ("recall, by stream", found.recall),
+        ("false takedowns in 1,000 h", found.false_per_1000h),
+        ("harmless streams taken down", found.stream_fpr),
+    ):
+        value = "none" if one.value is None else f"{one.value:.4g}"
+        table.add_row(name, value, f"{one.low:.4g} to {one.high:.4g}")
+    for leg in (None, *LEGS):
+        times = found.times(leg)
+        if times:
+            values = [f"{quantile(times, q):.2f} s" for q in QUANTILES]
+            name = "time to detect" if leg is None else f"  {leg}"
+            table.add_row(f"{name}, p50 p90 p99", "  ".join(values), "")
+    for prevalence in prevalences:
+        precision = found.precision(prevalence)
+        value = "none" if precision is None else f"{precision:.4g}"
+        table.add_row(f"precision if {prevalence:g} of streams are bad", value, "")
+    console.print(table)
+    table = _table("category", "found", "missed", "false")
+    for category, counts in found.by_category.items():
+        counted = (counts.found, counts.missed, counts.false)
+        table.add_row(category, *map(str, counted))
+    console.print(table)
+
+
+def show_demands(verdicts: Iterable[Verdict]) -> None:
+    """Prints whether each demand was met."""
+    console = Console()
+    for one in verdicts:
+        word = "met" if one.met else "NOT MET"
+        found = "nothing to measure" if one.found is None else f"{one.found:.4g}"
+        console.print(f"{one.name}: {found}, asked for {one.wanted:g}: {word}")
 
 
 def show_difference(found: Difference) -> None:

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from sidecar.errors import ConfigError
 from sidecar.recording.reader import Recording, is_recording
+from sidecar.replay.virtual import EPOCH
 
 VIDEOS: Final = frozenset({".mp4", ".webm", ".mkv", ".ts", ".mov", ".avi", ".m4v"})
 _LONGEST: Final = 100
@@ -24,6 +26,11 @@ class Inputs:
 
     videos: dict[str, Path]
     recording: Recording | None = None
+
+    @property
+    def epoch(self) -> datetime:
+        """The wall time of second 0; videos have none."""
+        return EPOCH if self.recording is None else self.recording.epoch
 
 
 def inputs(paths: Iterable[Path]) -> Inputs:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 from typing import Final
@@ -22,7 +21,6 @@ from sidecar.replay.outcome import Outcome
 from sidecar.replay.player import Player, stream_of
 from sidecar.replay.source import Watching, length_of
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LOOK_EVERY: Final = 256  # entries between two looks at whether to stop
 
 
@@ -126,8 +124,7 @@ def _recorded(ways: Ways, given: Inputs) -> Iterator[Callable[[Entry], None]]:
     if ways.record is None:
         yield lambda _: None
         return
-    epoch = _EPOCH if given.recording is None else given.recording.epoch
-    session = Session("replay", epoch, sidecar="replay", version=__version__)
+    session = Session("replay", given.epoch, sidecar="replay", version=__version__)
     try:
         with OneFile(ways.record, session) as file:
             yield file.write
