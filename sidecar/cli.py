@@ -19,7 +19,7 @@ from sidecar.domain import Category
 from sidecar.errors import ConfigError, SidecarError
 from sidecar.log import get_logger, setup
 from sidecar.models.commands import models
-from sidecar.replay.commands import replay
+from sidecar.replay.commands import replay, tune
 
 EXIT_FAILED: Final = 1
 EXIT_CONFIG: Final = 2
@@ -37,6 +37,7 @@ cli.add_typer(models, name="models")
 cli.add_typer(bench, name="bench")
 cli.add_typer(audit, name="audit")
 cli.command("replay")(replay)
+cli.command("tune")(tune)
 
 ConfigPath = Annotated[Path, typer.Argument(help="A YAML configuration file.")]
 

@@ -5,6 +5,7 @@ A million samples of two categories take 24 MB.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -80,7 +81,8 @@ class Columns:
 
     def index(self, stream_id: str) -> int | None:
         """The index of a stream; None if there is nothing of it."""
-        for index, stream in enumerate(self.streams):
-            if stream.id == stream_id:
-                return index
-        return None
+        return self._indices.get(stream_id)
+
+    @cached_property
+    def _indices(self) -> dict[str, int]:
+        return {stream.id: index for index, stream in enumerate(self.streams)}

@@ -1,4 +1,4 @@
-"""`sidecar replay`; what is slow to import is so where it is used."""
+"""`sidecar replay`, `sidecar tune`; what is slow to import is so where it is used."""
 
 import json
 import signal
@@ -75,6 +75,39 @@ def replay(  # noqa: PLR0913, PLR0917 - one parameter for each option
         raise typer.Exit(_INTERRUPTED)
     if not good:
         raise typer.Exit(1)
+
+
+def tune(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    recordings: Annotated[
+        list[Path], typer.Argument(help="Recordings, or folders of them.")
+    ],
+    labels: Annotated[Path, typer.Option(help="CSV of stream,start,end,category.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The policy file to write.")
+    ] = Path("tuned.yaml"),
+    html: Annotated[Path | None, typer.Option(help="Write a report.")] = None,
+    recall: Annotated[
+        float, typer.Option(help="Share of streams to be found.", min=0.01, max=0.999)
+    ] = 0.9,
+    false_per_1000h: Annotated[
+        float, typer.Option("--false-per-1000h", help="To be shown.", min=0.001)
+    ] = 10.0,
+    as_json: AsJson = False,
+) -> None:
+    """Find the thresholds that labelled recordings speak for; refuses to guess."""
+    from rich.console import Console
+
+    from sidecar.log import setup
+    from sidecar.replay.display import progress_bar
+    from sidecar.replay.tune_run import Tuning
+    from sidecar.replay.tuning import Wishes
+
+    setup("console", "error")
+    wishes = Wishes(recall, false_per_1000h)
+    tuning = Tuning(tuple(recordings), labels, output, html, wishes, as_json)
+    seen = Console(stderr=True).is_terminal
+    with progress_bar() if seen else nullcontext(_silent) as tell:
+        tuning.run(tell)
 
 
 def _outcome(

@@ -1,7 +1,8 @@
 """A replay for people: the bar while it runs, and tables of what came of it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -17,10 +18,12 @@ from rich.table import Table
 
 from sidecar.recording.diff import Difference
 from sidecar.recording.whatif import Fired
+from sidecar.replay.calibration import Calibration
 from sidecar.replay.demands import Verdict
 from sidecar.replay.intervals import quantile
 from sidecar.replay.metrics import LEGS, QUANTILES, Figures
 from sidecar.replay.outcome import Outcome
+from sidecar.replay.tuning import Tuned
 
 _SHOWN = 40  # lines of a table; --json has all of them
 Tell = Callable[[str, float, float | None, int], None]
@@ -111,6 +114,27 @@ def show_demands(verdicts: Iterable[Verdict]) -> None:
         word = "met" if one.met else "NOT MET"
         found = "nothing to measure" if one.found is None else f"{one.found:.4g}"
         console.print(f"{one.name}: {found}, asked for {one.wanted:g}: {word}")
+
+
+def show_tuned(
+    tuned: Sequence[Tuned], calibrations: Sequence[Calibration], output: Path
+) -> None:
+    """Prints what is recommended, a line a category."""
+    console = Console()
+    table = _table("category", "rule", "recall", "false", "median", "temperature")
+    for one, calibration in zip(tuned, calibrations, strict=True):
+        rule, found = one.best.rule, one.best.found
+        p50 = quantile(found.times(), 0.5)
+        table.add_row(
+            one.category,
+            f"{rule.hits} of {rule.of} from {rule.enter:g} within {rule.within_s:g} s",
+            "none" if found.recall.value is None else f"{found.recall.value:.2f}",
+            str(one.best.false),
+            "none" if p50 is None else f"{p50:.1f} s",
+            f"{calibration.temperature:g}",
+        )
+    console.print(table)
+    console.print(f"wrote {output}", soft_wrap=True)
 
 
 def show_difference(found: Difference) -> None:

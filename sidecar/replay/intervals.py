@@ -7,6 +7,7 @@ both are inversions of distribution functions, found by bisection.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 CONFIDENCE: Final = 0.95
@@ -22,6 +23,7 @@ class Estimate:
     high: float
 
 
+@lru_cache(maxsize=4096)  # tuning asks for the same counts again and again
 def share(hits: int, of: int, confidence: float = CONFIDENCE) -> Estimate:
     """A share of independent cases, by Clopper and Pearson."""
     if not 0 <= hits <= of:
@@ -35,6 +37,7 @@ def share(hits: int, of: int, confidence: float = CONFIDENCE) -> Estimate:
     return Estimate(hits / of, low, high)
 
 
+@lru_cache(maxsize=4096)
 def rate(events: int, exposure: float, confidence: float = CONFIDENCE) -> Estimate:
     """Events a unit of exposure, by Garwood's exact Poisson interval."""
     if events < 0 or exposure < 0:

@@ -97,13 +97,13 @@ def _rejudge(
                 break
             ways.tell("recording", entry.at, None, number)
         for judged in rerun.take(entry):
-            take(_entry_of(judged, entry))
+            take(entry_of(judged))
     for judged in rerun.finish():
-        take(_entry_of(judged, None))
+        take(entry_of(judged))
     outcome.lost = recording.tally.lost
 
 
-def _entry_of(judged: Judged, entry: Entry | None) -> Entry:
+def entry_of(judged: Judged) -> Entry:
     """What happened, with what the new policies made of it."""
     verdict = judged.step.verdict
     return Entry(
@@ -114,7 +114,7 @@ def _entry_of(judged: Judged, entry: Entry | None) -> Entry:
         reason=verdict.reason,
         scores=None if judged.entry is None else judged.entry.scores,
         decisions=tuple(map(decision_of, judged.step.actions)),
-        session=0 if entry is None else entry.session,
+        session=0 if judged.entry is None else judged.entry.session,
     )
 
 

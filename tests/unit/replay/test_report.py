@@ -23,7 +23,7 @@ from sidecar.replay.labels import Label
 from sidecar.replay.metrics import figures
 from sidecar.replay.outcome import Outcome
 from sidecar.replay.report import report
-from sidecar.replay.run import _entry_of
+from sidecar.replay.run import entry_of
 from sidecar.replay.virtual import EPOCH
 from tests.unit.recording.test_whatif import RULE, A, B, X, sample
 
@@ -47,7 +47,7 @@ def outcome() -> Outcome:
     made = Outcome(POLICIES)
     rerun = Rerun(POLICIES)
     for judged in rerun.run(_entries()):
-        made.add(_entry_of(judged, judged.entry))
+        made.add(entry_of(judged))
     return made
 
 
