@@ -1,7 +1,7 @@
 """Publishing a scene by WHIP (RFC 9725)."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -9,6 +9,7 @@ from urllib.parse import urljoin
 
 import httpx
 from aiortc import (
+    MediaStreamTrack,
     RTCConfiguration,
     RTCDtlsTransport,
     RTCPeerConnection,
@@ -32,6 +33,15 @@ _GONE: Final = ("closed", "failed")
 
 class PublishFailed(Exception):
     """The endpoint refused, or the connection broke; the text says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A WHIP endpoint, the bearer token it wants, and the only codec offered."""
+
+    url: str
+    token: str | None = field(default=None, repr=False)
+    codec: Codec = Codec.VP8
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +74,43 @@ async def publish(
     track = SceneTrack(
         publication.scene, publication.seconds, SystemClock(), tell, stop
     )
+    target = Target(publication.url, publication.token, publication.codec)
+
+    def connected(_: RTCDtlsTransport) -> None:
+        tell("connected", {"codec": publication.codec.value})
+
+    await push(track, target, http, stop, connected)
+
+
+async def push(
+    track: MediaStreamTrack,
+    target: Target,
+    http: httpx.AsyncClient,
+    stop: asyncio.Event,
+    connected: Callable[[RTCDtlsTransport], None],
+) -> None:
+    """Publishes a track until `stop` is set, then leaves by DELETE.
+
+    Args:
+        track: Of frames, or of encoded packets of the target's codec.
+        target: To where.
+        http: Says so.
+        stop: Ends it; set when the connection breaks.
+        connected: Told once, with what carries the media.
+
+    Raises:
+        PublishFailed: Refused, not reached, or the connection broke.
+    """
     pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     sender = pc.addTransceiver(track, direction="sendonly")
-    sender.setCodecPreferences(_only(publication.codec))
+    sender.setCodecPreferences(_only(target.codec))
     dtls = sender.sender.transport
     Gathering(dtls.transport._connection, IceSettings(), Stats())  # noqa: SLF001
     link = _Link(pc, dtls, stop)
     try:
-        async with _joined(publication, pc, http):
+        async with _joined(target, pc, http):
             await link.up()
-            tell("connected", {"codec": publication.codec.value})
+            connected(dtls)
             await stop.wait()
             link.check()
     finally:
@@ -125,17 +162,15 @@ class _Link:
 
 @asynccontextmanager
 async def _joined(
-    publication: Publication,
+    target: Target,
     pc: RTCPeerConnection,
     http: httpx.AsyncClient,
 ) -> AsyncIterator[None]:
     """The WHIP session: POST on entry, DELETE of its Location on exit."""
     await pc.setLocalDescription(await pc.createOffer())
-    headers = (
-        {"Authorization": f"Bearer {publication.token}"} if publication.token else {}
-    )
-    reply = await _post(http, publication.url, headers, pc.localDescription.sdp)
-    resource = urljoin(publication.url, reply.headers.get("location", ""))
+    headers = {"Authorization": f"Bearer {target.token}"} if target.token else {}
+    reply = await _post(http, target.url, headers, pc.localDescription.sdp)
+    resource = urljoin(target.url, reply.headers.get("location", ""))
     try:
         await pc.setRemoteDescription(RTCSessionDescription(reply.text, "answer"))
         yield

@@ -38,6 +38,22 @@ def replay(  # noqa: PLR0913, PLR0917 - one parameter for each option
         Path | None,
         typer.Option(help="Write what came of it as a recording, .jsonl or .jsonl.gz."),
     ] = None,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="A second takes a second.")
+    ] = False,
+    via: Annotated[
+        str | None,
+        typer.Option(help="whip: send the video to --url, in real time, by WebRTC."),
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="Of the sidecar's WHIP.")] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="SIDECAR_REPLAY_TOKEN", help="For --url.")
+    ] = None,
+    loss: Annotated[
+        float, typer.Option(help="Share of packets lost.", min=0, max=0.9)
+    ] = 0.0,
+    jitter_ms: Annotated[float, typer.Option(help="Packets late by.", min=0)] = 0.0,
+    kbps: Annotated[float, typer.Option(help="The way's width; 0: any.", min=0)] = 0.0,
     labels: Annotated[
         Path | None,
         typer.Option(help="CSV of stream,start,end,category: how good was it?"),
@@ -64,12 +80,15 @@ def replay(  # noqa: PLR0913, PLR0917 - one parameter for each option
     asked = Asked(labels, fail_under, tuple(prevalence or ()), junit, html, as_json)
     setup("console", "error")
     found = inputs(given)
+    if via is not None:
+        _send(found, via, url, token, (loss, jitter_ms / 1000, kbps * 1000))
+        return
     with _stoppable() as stop:
         if diff is not None:
             _diff(found, diff, stop, as_json=as_json)
             good = True
         else:
-            outcome = _outcome(found, _config(policy), stop, record)
+            outcome = _outcome(found, _config(policy), stop, record, realtime=realtime)
             good = asked.tell(outcome, found.epoch)
     if stop.is_set():
         raise typer.Exit(_INTERRUPTED)
@@ -111,7 +130,12 @@ def tune(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
 
 def _outcome(
-    given: "Inputs", config: "Config", stop: Event, record: Path | None = None
+    given: "Inputs",
+    config: "Config",
+    stop: Event,
+    record: Path | None = None,
+    *,
+    realtime: bool = False,
 ) -> "Outcome":
     from rich.console import Console
 
@@ -121,11 +145,33 @@ def _outcome(
 
     seen = Console(stderr=True).is_terminal
     with progress_bar() if seen else nullcontext(_silent) as tell:
-        return run_replay(given, config, Ways(stop, tell, record))
+        return run_replay(given, config, Ways(stop, tell, record, realtime))
 
 
 def _silent(_stream: str, _at: float, _length_s: float | None, _samples: int) -> None:
     """Nobody looks."""
+
+
+def _send(
+    given: "Inputs",
+    via: str,
+    url: str | None,
+    token: str | None,
+    network: tuple[float, float, float],
+) -> None:
+    import asyncio
+
+    from sidecar.replay.network import Network
+    from sidecar.replay.push import send
+
+    if via != "whip":
+        raise ConfigError(f"--via {via!r} is not known; use whip")
+    if url is None:
+        raise ConfigError("--via whip needs --url: the sidecar's /whip/STREAM")
+    if len(given.videos) != 1:
+        raise ConfigError("--via sends one video; give one")
+    ((name, path),) = given.videos.items()
+    asyncio.run(send(name, path, url, token, Network(*network)))
 
 
 def _diff(

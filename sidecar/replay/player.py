@@ -74,7 +74,8 @@ class Player:
         What is no video is told by an entry as well: UNSEEN, with the reason.
         """
         clock = VirtualClock()
-        run_virtually(clock, self._run(stream, path, take, watching, clock))
+        work = self._run(stream, path, take, watching, clock)
+        run_virtually(clock, work, watching.pace)
 
     async def _run(
         self,

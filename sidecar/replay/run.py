@@ -9,6 +9,7 @@ from typing import Final
 
 from sidecar import __version__
 from sidecar.app.stages import policy_set
+from sidecar.clock import SystemClock
 from sidecar.config import Config
 from sidecar.errors import ConfigError
 from sidecar.recording.entry import Entry, EntryKind, decision_of
@@ -20,6 +21,7 @@ from sidecar.replay.inputs import Inputs
 from sidecar.replay.outcome import Outcome
 from sidecar.replay.player import Player, stream_of
 from sidecar.replay.source import Watching, length_of
+from sidecar.replay.virtual import Pace, RealTime, at_once
 
 _LOOK_EVERY: Final = 256  # entries between two looks at whether to stop
 
@@ -32,11 +34,17 @@ class Ways:
         stop: Once set, it ends where it is.
         tell: Told the stream, the seconds reached, the length if known, the samples.
         record: Where what came of it is written, as a recording.
+        realtime: A second takes a second; each video begins anew.
     """
 
     stop: Event
     tell: Callable[[str, float, float | None, int], None]
     record: Path | None = None
+    realtime: bool = False
+
+    def pace(self) -> Pace:
+        """What waits between two instants."""
+        return RealTime(self.stop, SystemClock()) if self.realtime else at_once
 
 
 def replay(given: Inputs, config: Config, ways: Ways) -> Outcome:
@@ -81,7 +89,7 @@ def _play(
             found = outcome.streams.get(name)
             ways.tell(name, at, length_s, found.samples if found else 0)
 
-        player.play(stream_of(name), path, take, Watching(ways.stop, tell))
+        player.play(stream_of(name), path, take, Watching(ways.stop, tell, ways.pace()))
 
 
 def _rejudge(
@@ -91,7 +99,9 @@ def _rejudge(
     ways: Ways,
 ) -> None:
     rerun = Rerun(outcome.policies)
+    pace = ways.pace()
     for number, entry in enumerate(recording):
+        pace(entry.at)
         if number % _LOOK_EVERY == 0:
             if ways.stop.is_set():
                 break

@@ -13,6 +13,7 @@ from sidecar.domain import AccessUnit
 from sidecar.errors import StreamUnsupported
 from sidecar.ingest.source import AccessUnitSource, Want
 from sidecar.ingest.video_file import FileConnector, FileSource, VideoFile
+from sidecar.replay.virtual import Pace, at_once
 from sidecar.stats import Stats
 
 _FRAME_S: Final = 1 / 30
@@ -44,10 +45,12 @@ class Watching:
     Attributes:
         stop: Once set, the file ends where it is.
         tell: Told the instants that are reached, seconds.
+        pace: Told the next instant before it is reached; may wait.
     """
 
     stop: Event
     tell: Callable[[float], None]
+    pace: Pace = at_once
 
 
 def length_of(stream_id: str, path: Path) -> float | None:

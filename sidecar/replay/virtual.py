@@ -9,6 +9,7 @@ import selectors
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from typing import Any, ParamSpec, TypeVar
 
 from numpy import float32
@@ -16,8 +17,10 @@ from numpy.typing import NDArray
 
 from sidecar.classify.labels import CategoryMap
 from sidecar.classify.onnx_session import OnnxSession
+from sidecar.clock import Clock
 from sidecar.domain import ModelRef, Picture, PictureFormat
 
+Pace = Callable[[float], None]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -41,9 +44,10 @@ class VirtualClock:
 class _Jump(selectors.DefaultSelector):
     """Waits for nothing: moves the clock to the next timer instead."""
 
-    def __init__(self, clock: VirtualClock) -> None:
+    def __init__(self, clock: VirtualClock, pace: Pace) -> None:
         super().__init__()
         self._clock = clock
+        self._pace = pace
         self.next_at: Callable[[], float | None] = lambda: None
 
     def select(
@@ -55,6 +59,7 @@ class _Jump(selectors.DefaultSelector):
         at = self.next_at()
         if at is None:
             raise RuntimeError("everything waits, and nothing is due any more")
+        self._pace(at)
         self._clock.now = max(self._clock.now, at)
         return ready
 
@@ -62,8 +67,8 @@ class _Jump(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """Runs on a `VirtualClock`; nothing in it may wait for another thread."""
 
-    def __init__(self, clock: VirtualClock) -> None:
-        selector = _Jump(clock)
+    def __init__(self, clock: VirtualClock, pace: Pace) -> None:
+        selector = _Jump(clock, pace)
         super().__init__(selector)
         self._virtual = clock
         selector.next_at = self._next_at
@@ -139,7 +144,36 @@ class InlineEngine:
         """Nothing is left over."""
 
 
-def run_virtually(clock: VirtualClock, work: Any) -> None:  # noqa: ANN401 - a coroutine
-    """Runs `work` to its end on a loop of its own."""
-    with asyncio.Runner(loop_factory=lambda: VirtualLoop(clock)) as runner:
+def at_once(_at: float) -> None:
+    """As fast as the machine goes."""
+
+
+class RealTime:
+    """A second takes a second; not after `stop` is set.
+
+    Args:
+        stop: Ends every wait.
+        clock: The world's.
+    """
+
+    def __init__(self, stop: Event, clock: Clock) -> None:
+        self._stop = stop
+        self._clock = clock
+        self._began_at: float | None = None
+
+    def __call__(self, at: float) -> None:
+        """Waits until `at`, counted from the first call."""
+        now = self._clock.monotonic()
+        if self._began_at is None:
+            self._began_at = now - at
+        self._stop.wait(max(0.0, self._began_at + at - now))
+
+
+def run_virtually(
+    clock: VirtualClock,
+    work: Any,  # noqa: ANN401 - a coroutine
+    pace: Pace = at_once,
+) -> None:
+    """Runs `work` to its end on a loop of its own; `pace` is told before each jump."""
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(clock, pace)) as runner:
         runner.run(work)

@@ -23,6 +23,8 @@ from sidecar.replay.outcome import Outcome
 from sidecar.replay.run import Ways, replay
 from sidecar.testcard.clip import Clip, write_clip
 
+pytestmark = pytest.mark.timeout(120)  # whole replays, perhaps on a busy core
+
 SMALL = Clip(width=320, height=180, fps=10, clean_s=2.0, card_s=3.0)
 
 
@@ -94,7 +96,8 @@ def test_the_outcome_is_the_same_each_time(folder: Path, tmp_path: Path) -> None
 
 def test_the_outcome_does_not_depend_on_the_cores(folder: Path) -> None:
     """One core or all of them: the command's output is equal to the byte."""
-    command = [sys.executable, "-m", "sidecar", "replay", str(folder), "--json"]
+    command = [sys.executable, "-m", "sidecar", "replay", str(folder / "card.mp4")]
+    command.append("--json")
     cores = os.sched_getaffinity(0)
     outputs = []
     for allowed in ({min(cores)}, cores):
@@ -105,7 +108,7 @@ def test_the_outcome_does_not_depend_on_the_cores(folder: Path) -> None:
             os.sched_setaffinity(0, cores)
         outputs.append(done.stdout)
     assert outputs[0] == outputs[1]
-    assert json.loads(outputs[0])["totals"]["streams"] == 3
+    assert json.loads(outputs[0])["totals"]["actions"] == 2
 
 
 def test_a_stopped_replay_is_valid_and_marked(folder: Path, tmp_path: Path) -> None:
@@ -191,3 +194,27 @@ def test_where_nothing_can_be_written_is_told(folder: Path, tmp_path: Path) -> N
     """Before anything is played."""
     with pytest.raises(ConfigError, match="cannot be written"):
         _run(folder, tmp_path / "none" / "a.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--via", "rtmp"], "--via 'rtmp' is not known"),
+        (["--via", "whip"], "--via whip needs --url"),
+        (["--via", "whip", "--url", "http://127.0.0.1:9/whip/a"], "give one"),
+    ],
+)
+def test_what_cannot_be_sent_is_told(
+    folder: Path, arguments: list[str], told: str
+) -> None:
+    """Before anything is opened."""
+    done = CliRunner().invoke(cli, ["replay", str(folder), *arguments])
+    assert isinstance(done.exception, ConfigError)
+    assert told in str(done.exception)
+
+
+def test_in_real_time_the_outcome_is_the_same(folder: Path, tmp_path: Path) -> None:
+    """Only later; of a recording as well."""
+    _run(folder / "card.mp4", tmp_path / "a.jsonl")
+    arguments = [str(tmp_path / "a.jsonl"), "--json"]
+    assert _invoke(*arguments, "--realtime") == _invoke(*arguments)

@@ -2,10 +2,12 @@
 
 import asyncio
 import time
+from threading import Event
 
 import pytest
 
-from sidecar.replay.virtual import Inline, VirtualClock, run_virtually
+from sidecar.clock import SystemClock
+from sidecar.replay.virtual import Inline, RealTime, VirtualClock, run_virtually
 
 
 def test_waits_cost_nothing_and_come_in_order() -> None:
@@ -61,3 +63,19 @@ def test_work_for_threads_is_done_inline() -> None:
 
     run_virtually(clock, work())
     assert (told, clock.monotonic()) == ([1], 0.0)
+
+
+def test_a_second_may_take_a_second() -> None:
+    """Counted from the first instant; once stopped, nothing is waited for."""
+    stop, clock = Event(), VirtualClock()
+
+    async def wait() -> None:
+        for _ in range(2):
+            await asyncio.sleep(0.2)
+        stop.set()
+        await asyncio.sleep(1000)
+
+    began = time.perf_counter()
+    run_virtually(clock, wait(), RealTime(stop, SystemClock()))
+    assert 0.19 <= time.perf_counter() - began < 100
+    assert clock.monotonic() == 1000.4
