@@ -5,7 +5,8 @@ processes of their own push an encoded clip by WHIP again and again. CPU and mem
 the operating system's accounts of the sidecar and of its workers. Prints a JSON object
 for each, and then one of a take-over.
 
-    python -m benchmarks.workers --streams 12 --seconds 20 --decode all
+    python -m benchmarks.workers --streams 12 --seconds 12 --interval 2
+    python -m benchmarks.workers --streams 8 --seconds 12 --flat-out
 
 Memory is the proportional set size: what several processes share counts once.
 """
@@ -18,8 +19,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -118,11 +119,16 @@ async def throughput(sidecar: SidecarProcess, wanted: Wanted) -> dict[str, Any]:
     async with senders(count, clip) as sending:
         await publish(sidecar, sending, wanted.streams)
         await asyncio.sleep(WARM_UP_S)
-        before = await asyncio.to_thread(reading, sidecar)
-        await asyncio.sleep(wanted.seconds)
-        after = await asyncio.to_thread(reading, sidecar)
-        workers = children_of(sidecar.child.pid)
-        memory = [round(pss_mb(pid), 1) for pid in (sidecar.child.pid, *workers)]
+        return await asyncio.to_thread(window, sidecar, wanted.seconds)
+
+
+def window(sidecar: SidecarProcess, seconds: float) -> dict[str, Any]:
+    """What is used and taken from now on, for so long."""
+    before = reading(sidecar)
+    time.sleep(seconds)
+    after = reading(sidecar)
+    workers = children_of(sidecar.child.pid)
+    memory = [round(pss_mb(pid), 1) for pid in (sidecar.child.pid, *workers)]
     found = {key: after[key] - before[key] for key in after}
     passed = found.pop("at")
     return {
@@ -185,16 +191,22 @@ def measure(folder: Path, workers: int, wanted: Wanted) -> dict[str, Any]:
         broker.child.end()
 
 
-def measure_take_over(folder: Path, streams: int) -> float:
-    """Two workers with file streams, one of which is killed."""
+@contextmanager
+def films(
+    folder: Path, workers: int, streams: int, **over: object
+) -> Iterator[SidecarProcess]:
+    """One sidecar that plays a clip many times at once; `over` as in its settings."""
     clip = folder / "clip.webm"
-    write_clip(clip, Category.SEXUAL_EXPLICIT, Clip(width=640, height=360))
+    write_clip(clip, Category.SEXUAL_EXPLICIT, Clip(width=1280, height=720))
+    film = {"path": str(clip), "loop": True, "realtime": "sampling" not in over}
     broker = Mosquitto(folder)
-    films = [
-        {"id": f"f{index}", "file": {"path": str(clip), "loop": True}}
-        for index in range(streams)
-    ]
-    config = settings(folder, broker.port, ingest={"workers": 2}, streams=films)
+    config = settings(
+        folder,
+        broker.port,
+        ingest={"workers": workers},
+        streams=[{"id": f"f{n}", "file": dict(film)} for n in range(streams)],
+        **over,
+    )
     sidecar = SidecarProcess(folder, config)
     try:
         sidecar.wait_ready()
@@ -203,10 +215,17 @@ def measure_take_over(folder: Path, streams: int) -> float:
             60,
             "all are sampled",
         )
-        return take_over(sidecar)
+        yield sidecar
     finally:
         sidecar.child.end()
         broker.child.end()
+
+
+def flat_out(folder: Path, workers: int, wanted: Wanted) -> dict[str, Any]:
+    """As many samples as there are cores for: files, as fast as they are taken."""
+    sampling = {"interval_s": 0.001, "decode": "all", "audit_every_s": 0}
+    with films(folder, workers, wanted.streams, sampling=sampling) as sidecar:
+        return {"workers": workers, "flat_out": True, **window(sidecar, wanted.seconds)}
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -217,14 +236,17 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--decode", choices=["keyframes", "all"], default="keyframes")
     parser.add_argument("--interval", type=float, default=1.0)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--flat-out", action="store_true")
     asked = parser.parse_args(arguments)
     wanted = Wanted(asked.streams, asked.seconds, asked.decode, asked.interval)
     with tempfile.TemporaryDirectory() as folder:
         for workers in asked.workers:
             (place := Path(folder) / f"workers-{workers}").mkdir()
-            print(json.dumps(measure(place, workers, wanted)), flush=True)  # noqa: T201
+            way = flat_out if asked.flat_out else measure
+            print(json.dumps(way(place, workers, wanted)), flush=True)  # noqa: T201
         (place := Path(folder) / "take-over").mkdir()
-        print(json.dumps({"take_over_s": measure_take_over(place, 4)}))  # noqa: T201
+        with films(place, 2, 4) as sidecar:
+            print(json.dumps({"take_over_s": take_over(sidecar)}))  # noqa: T201
 
 
 if __name__ == "__main__":
