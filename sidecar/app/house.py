@@ -116,6 +116,11 @@ class House:
         self.pauses = Pauses(pauses)
         self.shadow = ShadowSeat(stats)
         self.rates = OverturnRates()
+        stats.paused_streams.set_function(self._paused)
+
+    def _paused(self) -> float:
+        """How many streams are paused, as of now: pauses end by themselves."""
+        return float(len(self.pauses.all(self._clock.wall().timestamp())))
 
     def look_on(self, pipeline: Pipeline) -> None:
         """Sees and holds back from now on."""

@@ -133,7 +133,6 @@ class AppOverseer:
 
     async def _keep_pauses(self) -> None:
         found = self.house.pauses.all(self.clock.wall().timestamp())
-        self.stats.paused_streams.set(len(found))
         async with self._writing:
             await asyncio.to_thread(self.keepsakes.keep_pauses, found)
 

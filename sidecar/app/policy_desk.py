@@ -51,11 +51,16 @@ _NO_FILE = (
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    """What is in force on disk; `versions` only if it can be changed here."""
+    """What is in force on disk; `versions` only if it can be changed here.
+
+    Attributes:
+        why_not: Set exactly when it cannot.
+    """
 
     config: Config
     versions: PolicyVersions | None
     version: Version | None
+    why_not: str | None = None
 
     @property
     def etag(self) -> str | None:
@@ -89,7 +94,7 @@ class AppPolicyDesk:
         shadow = self.house.shadow.policies
         return CurrentView(
             writable=base.versions is not None,
-            why_not=None if base.versions is not None else _NO_FILE,
+            why_not=base.why_not,
             version=None if base.version is None else _version_view(base.version),
             policies=[_form(policy.to_policy()) for policy in base.config.policies],
             shadow=None if shadow is None else [_form(p) for p in shadow.policies],
@@ -215,7 +220,7 @@ class AppPolicyDesk:
     async def _base_for(self, seen: str) -> _Base:
         base = await self._base()
         if base.versions is None or base.version is None:
-            raise PolicyConflict(_NO_FILE)
+            raise PolicyConflict(base.why_not or _NO_FILE)
         if base.version.etag != seen:
             raise OtherVersion(_told(base.version))
         return base
@@ -223,17 +228,20 @@ class AppPolicyDesk:
     def _read(self) -> _Base:
         """In a thread."""
         if self.path is None:
-            return _Base(self.running, None, None)
+            return _Base(self.running, None, None, _NO_FILE)
         config, files = load(self.path), files_of(self.path)
         if len(files) == 1:
-            return _Base(config, None, None)
+            return _Base(config, None, None, _NO_FILE)
         versions = PolicyVersions(files[1])
-        return _Base(config, versions, versions.current(self._now()))
+        try:
+            return _Base(config, versions, versions.current(self._now()))
+        except ConfigError as exc:  # a folder mounted read-only, for instance
+            return _Base(config, None, None, exc.faults[0])
 
     async def _before(self, base: _Base) -> tuple[int, Policies]:
         """What held before what holds: its version. Raises PolicyConflict."""
         if base.versions is None or base.version is None:
-            raise PolicyConflict(_NO_FILE)
+            raise PolicyConflict(base.why_not or _NO_FILE)
         known = {v.number: v for v in await asyncio.to_thread(base.versions.history)}
         number = _meant(base.version, known) - 1
         if number < 1:

@@ -67,7 +67,7 @@ export function timeline(story, minutes, width) {
   for (const score of [0, 0.25, 0.5, 0.75, 1]) {
     svg.append(s("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(score), y2: y(score) }), s("text", { class: "tick", x: LEFT - 6, y: y(score) + 4, "text-anchor": "end" }, score.toFixed(2)));
   }
-  for (let i = 0; i <= 4; i += 1) {
+  for (let i = 0; i <= 4; i += width < 600 ? 2 : 1) {
     const at = start + ((end - start) * i) / 4;
     const anchor = i === 0 ? "start" : i === 4 ? "end" : "middle";
     svg.append(s("text", { class: "tick", x: x(at), y: height - 6, "text-anchor": anchor }, i === 4 ? "now" : clock(at)));

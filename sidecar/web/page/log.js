@@ -37,7 +37,7 @@ export function logView(main) {
       "section",
       { class: "panel" },
       h("h2", {}, "Audit log"),
-      h("p", { class: "sub" }, "The last 500 entries. Each carries the hash of the one before it; `sidecar audit verify FILE --head HASH` tells whether the file is as it was written."),
+      h("p", { class: "sub" }, "The last 500 entries. Each carries the hash of the one before it; ", h("code", {}, "sidecar audit verify FILE --head HASH"), " tells whether the file is as it was written."),
       h("div", { class: "scroller audit", tabindex: 0, role: "region", "aria-label": "Audit log, scrollable" }, h("table", {}, h("thead", {}, h("tr", {}, ["No.", "When", "Who", "What", "About", "Detail", "Hash"].map((t) => h("th", { scope: "col" }, t)))), body)),
     ),
   );

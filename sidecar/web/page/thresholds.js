@@ -49,7 +49,7 @@ export function thresholdsView(main, session) {
   function why() {
     if (!current) return null;
     if (session.me?.role !== "operator") return "An observer's token may look and try on the past; an operator's is needed for the rest.";
-    if (!current.writable) return `Cannot be changed here: ${current.why_not}.`;
+    if (!current.writable) return `Cannot be changed here: ${current.why_not}`;
     if (!session.me.proven) return "Applying needs an operator's token: set control.token in the configuration and log in.";
     return null;
   }

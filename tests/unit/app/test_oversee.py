@@ -124,6 +124,8 @@ async def test_a_pause_holds_over_a_restart(told: Told, tmp_path: Path) -> None:
     assert view.by == "anna"
     assert pipeline.is_paused("room-1")
     assert not pipeline.is_paused("room-2")
+    value = told.app.factory.stats.registry.get_sample_value
+    assert value("sidecar_paused_streams") == 1
     kept = await asyncio.to_thread(Keepsakes(tmp_path, "sidecar").pauses)
     assert [pause.stream_id for pause in kept] == ["room-1"]
     pause = overseer.story("room-1", 1.0).pause

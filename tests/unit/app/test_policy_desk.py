@@ -258,6 +258,18 @@ async def test_policies_without_a_file_cannot_be_changed(tmp_path: Path) -> None
         assert (await desk.http.get("/api/policies/undo")).status_code == 409
 
 
+async def test_a_folder_that_cannot_be_written_can_be_looked_at(desk: Desk) -> None:
+    """Mounted read-only, for instance: the page shows all, and says why not."""
+    folder = desk.file.with_name("policies.yaml.versions")
+    await asyncio.to_thread(folder.write_text, "in the way")
+    current = await desk.get("/policies/current")
+    assert (current["writable"], current["version"]) == (False, None)
+    assert "readable and writable" in current["why_not"]
+    assert (await desk.post("/policies/whatif", changes=LOWER)).status_code == 200
+    reply = await desk.apply(seen='"1-0"')
+    assert "readable and writable" in reply.json()["detail"]
+
+
 async def test_a_broken_file_is_told_before_anything_is_done(desk: Desk) -> None:
     """Somebody is in the middle of an edit."""
     await asyncio.to_thread(desk.file.write_text, "- name: [")
