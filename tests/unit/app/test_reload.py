@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+import yaml
 from structlog.testing import capture_logs
 
 from sidecar.app.build import App
@@ -125,6 +126,19 @@ async def test_rules_are_checked_against_the_models_of_the_file(tmp_path: Path) 
         path.write_text(f"model: another\n{text}")
         assert not await _reloader(app).reload()
         assert "'another': no such model" in str(_reloader(app).fault)
+
+
+async def test_thresholds_for_another_model_are_refused(tmp_path: Path) -> None:
+    """They belong to a hash; the old policies stay, and the fault says what to do."""
+    async with app_house(tmp_path) as app:
+        before = app.streams.policies
+        path = tmp_path / "sidecar.yaml"
+        whole = yaml.safe_load(await asyncio.to_thread(path.read_text))
+        whole["policies"][0]["calibrated_for"] = ["sha256:" + "0" * 64]
+        await asyncio.to_thread(path.write_text, yaml.safe_dump(whole))
+        assert not await _reloader(app).reload()
+        assert "calibrate them for that model" in str(_reloader(app).fault)
+        assert app.streams.policies is before
 
 
 def test_the_fingerprint_covers_both_files(tmp_path: Path) -> None:
