@@ -104,7 +104,10 @@ class Notebook(Onlooker):
     ) -> None:
         """A sample was classified."""
         del policy
-        self._note(EntryKind.SAMPLE, stream, step, now, scores)
+        if step.verdict.reason is UnknownReason.ENGINE_ERROR:  # they were no scores
+            self._note(EntryKind.UNSEEN, stream, step, now)
+        else:
+            self._note(EntryKind.SAMPLE, stream, step, now, scores)
 
     def unseen(
         self,

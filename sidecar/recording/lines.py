@@ -92,7 +92,7 @@ class Writer:
                 "captured_at": round(entry.scores.captured_at, DECIMALS),
                 "by": by,
                 "scores": {
-                    category: round(label.score, DECIMALS)
+                    category: round(min(1.0, max(0.0, label.score)), DECIMALS)
                     for category, label in entry.scores.by_category.items()
                 },
                 "legs": [round(getattr(entry.scores, leg), DECIMALS) for leg in LEGS],

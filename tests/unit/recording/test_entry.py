@@ -62,6 +62,17 @@ async def test_a_verdict_that_grows_stale_is_noted_once() -> None:
     assert found[1].reason is UnknownReason.STALE
 
 
+async def test_scores_that_are_none_are_noted_as_unseen() -> None:
+    """As the policy takes them; they could not be written either."""
+    bench = Bench(float("nan"))
+    found: list[Entry] = []
+    bench.pipeline.add_onlooker(Notebook(found.append))
+    await bench.run()
+    assert [(e.kind, e.reason, e.scores) for e in found] == [
+        (EntryKind.UNSEEN, UnknownReason.ENGINE_ERROR, None)
+    ]
+
+
 def test_an_end_without_a_beginning_is_noted_all_the_same() -> None:
     """A notebook may be opened while streams are under watch."""
     found: list[Entry] = []

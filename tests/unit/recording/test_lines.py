@@ -3,15 +3,17 @@
 import json
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sidecar.recording.entry import Entry
+from sidecar.domain import Category, LabelScore, ModelRef, Scores, VerdictState
+from sidecar.recording.entry import Entry, EntryKind
 from sidecar.recording.lines import Session, Writer, close_line, lost_line
 from sidecar.recording.parser import LineFault, Parser, Tally, parse_head
-from tests.unit.recording.strategies import STREAMS, entries, in_time
+from tests.unit.recording.strategies import STREAMS, entries, seeds
 
 SESSION = Session("s1", datetime(2026, 11, 27, 9, 30, 0, 5, UTC), "east", "a", "0.1.0")
 
@@ -49,11 +51,10 @@ def _parser() -> Parser:
     return parser
 
 
-@given(st.lists(entries(), max_size=8))
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_what_is_written_is_read(found: list[Entry]) -> None:
+@given(seeds)
+def test_what_is_written_is_read(draw: Random) -> None:
     """Every entry comes back equal, at microseconds and six decimals."""
-    found = in_time(found)
+    found = entries(draw)
     writer, tally = Writer(SESSION), Tally()
     parser = Parser(tally)
     lines = [line for entry in found for line in writer.lines(entry)]
@@ -77,6 +78,19 @@ def test_a_stream_and_a_model_are_introduced_once() -> None:
         "sample",
     ]
     assert [json.loads(line)["kind"] for line in writer.lines(sample)] == ["sample"]
+
+
+def test_a_sum_that_ends_a_little_above_one_is_one() -> None:
+    """The policy takes it; a reader takes nothing beyond 1."""
+    by = {Category.DRUGS: LabelScore(1.0005, "d")}
+    scores = Scores("a", by, ModelRef("m", "sha256:1"), captured_at=1.0)
+    clear = VerdictState.CLEAR
+    entry = Entry(EntryKind.SAMPLE, STREAMS[0], 1.0, clear, None, scores)
+    parser = Parser(Tally())
+    read = [parser.take(line) for line in Writer(SESSION).lines(entry)][-1]
+    assert read is not None
+    assert read.scores is not None
+    assert read.scores.by_category[Category.DRUGS].score == 1.0
 
 
 def test_the_first_line_names_session_and_epoch() -> None:
