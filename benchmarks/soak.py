@@ -207,12 +207,9 @@ def _recovered(one: Site) -> bool:
     return ready and _seen(one) and one.sidecar.outbox_depth() == 0
 
 
-def soak(plan: Plan) -> dict[str, Any]:
-    """What was seen, as JSON has it."""
-    with (
-        tempfile.TemporaryDirectory(prefix="soak-") as folder,
-        site(plan, Path(folder)) as one,
-    ):
+def soak(plan: Plan, folder: Path) -> dict[str, Any]:
+    """What was seen, as JSON has it; logs are left in `folder`."""
+    with site(plan, folder) as one:
         idle = one.look()
         _watched(one, _streams(plan, one.janus))
         began = monotonic()
@@ -320,6 +317,7 @@ def main() -> int:
     parser.add_argument("--fault", choices=FAULTS, default="none")
     parser.add_argument("--points", type=int, default=20)
     parser.add_argument("--audit-every", type=float, default=0.0)
+    parser.add_argument("--folder", type=Path, help="For logs, which are kept there.")
     asked = parser.parse_args()
     plan = Plan(
         streams=asked.streams,
@@ -328,7 +326,9 @@ def main() -> int:
         points=asked.points,
         audit_every_s=asked.audit_every,
     )
-    print(json.dumps(soak(plan)))  # noqa: T201 the result
+    with tempfile.TemporaryDirectory(prefix="soak-") as temporary:
+        found = soak(plan, asked.folder or Path(temporary))
+    print(json.dumps(found))  # noqa: T201 the result
     return 0
 
 

@@ -86,6 +86,11 @@ class Stats:
             "Times media packets were let in again.",
             registry=reg,
         )
+        self.gate_unaided = Counter(
+            "sidecar_gate_unaided_total",
+            "Times the kernel could not keep media out: all is read, then dropped.",
+            registry=reg,
+        )
         self.decoding_streams = Gauge(
             "sidecar_decoding_streams",
             "Connected streams by what is decoded of them: keyframes, all.",

@@ -38,6 +38,15 @@ REQUIRED: Final[tuple[tuple[Callable[..., Any], tuple[str, ...]], ...]] = (
     (RTCIceGatherer.__init__, ("_connection",)),
     (RTCIceTransport.__init__, ("_connection", "_recv", "_send")),
     (Connection.__init__, ("_queue", "_protocols", "_nominated", "_closing")),
+    (
+        Connection.__init__,
+        ("_check_list", "_check_list_done", "_local_username", "_local_password"),
+    ),
+    (Connection.add_remote_candidate, ("_remote_candidates_end",)),
+    (Connection._check_periodic, ("_check_list_done", "check_start_task")),  # noqa: SLF001
+    (Connection.check_incoming, ("_remote_candidates", "_check_list")),
+    (Connection.query_consent, ("_nominated", "remote_password")),
+    (RTCIceTransport.addRemoteCandidate, ("_remote_candidates_end",)),
     (Connection.gather_candidates, ("get_component_candidates",)),
     (Connection.data_received, ("_queue", "put_nowait")),
     (StunProtocol.datagram_received, ("local_candidate", "data_received")),

@@ -27,6 +27,8 @@ class Door:
 
     Args:
         queue: Takes what is neither, for aiortc.
+        relayed: Whether packets come by a TURN server at present: over a connection to
+            it that the kernel's filter does not understand.
 
     Attributes:
         media: Takes RTP, still encrypted; until it is set RTP is dropped.
@@ -34,8 +36,13 @@ class Door:
         closed: Media is dropped, in the kernel where that can be had.
     """
 
-    def __init__(self, queue: Callable[[tuple[bytes, int]], None]) -> None:
+    def __init__(
+        self,
+        queue: Callable[[tuple[bytes, int]], None],
+        relayed: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._queue = queue
+        self._relayed = relayed
         self._protocols: list[DatagramProtocol] = []
         self.media: Callable[[list[bytes]], None] | None = None
         self.rtcp: Callable[[bytes], None] | None = None
@@ -46,10 +53,10 @@ class Door:
         self._protocols.append(protocol)
 
     def close(self) -> bool:
-        """Keeps media out; whether the kernel does it for us on every socket."""
+        """Keeps media out; whether the kernel does it for us, wherever it comes in."""
         self.closed = True
         attached = [kernel_filter.attach(p.socket) for p in self._protocols]
-        return all(attached)
+        return all(attached) and not self._relayed()
 
     def open(self) -> None:
         """Lets media in: all from now on, and nothing that came before."""

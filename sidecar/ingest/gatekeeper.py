@@ -47,6 +47,7 @@ class Gatekeeper:
         self._listener = listener
         self._clock = clock
         self._openings = stats.gate_openings
+        self._unaided = stats.gate_unaided
         self._closed_seconds = stats.gate_closed_seconds
         self._closed_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -105,7 +106,8 @@ class Gatekeeper:
             return
         if self._closed_at is None:
             self._closed_at = now
-            self._way.close()
+            if not self._way.close():
+                self._unaided.inc()
             self._listener.interrupted()
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(max(0.0, self._gate.opens_at - now), self._look)

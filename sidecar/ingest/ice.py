@@ -15,6 +15,7 @@ from aioice import Candidate, Connection
 from aioice.candidate import candidate_foundation, candidate_priority
 from aioice.ice import StunProtocol, server_reflexive_candidate
 from aioice.stun import TransactionError
+from aioice.utils import random_string
 from aiortc import RTCIceServer
 from aiortc.rtcicetransport import parse_stun_turn_uri
 
@@ -25,6 +26,8 @@ from sidecar.stats import Stats
 _RECEIVE_BUFFER: Final = 1 << 18  # bytes; as aioice: a keyframe's burst
 _QUEUED_DATAGRAMS: Final = 1024  # about 1.2 MB; emptied each time the loop runs
 _GATHER_S: Final = 5.0
+_CHECK_EVERY_S: Final = 0.05  # RFC 8445 section 14: Ta is 50 ms unless agreed otherwise
+_CHECKS_S: Final = 30.0  # by then consent has expired
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +135,56 @@ class Gathering:
     ) -> None:
         self._connection = connection
         self._settings = settings
+        self._checks_until = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._relayed = connection.get_component_candidates
         queue = DatagramQueue(stats)
         connection._queue = queue  # noqa: SLF001
-        self.door = Door(queue.put_nowait)
+        self.door = Door(queue.put_nowait, self._relays)
         connection.data_received = self.door.take  # type: ignore[method-assign, assignment]
         connection.get_component_candidates = self._candidates  # type: ignore[method-assign, assignment]
+
+    def _relays(self) -> bool:
+        pair = self._connection._nominated.get(1)  # noqa: SLF001
+        return pair is not None and pair.local_candidate.type == "relay"
+
+    def restart(self, ufrag: str, password: str) -> tuple[str, str]:
+        """Begins a new ICE session on the same sockets (RFC 8445 section 9).
+
+        Media goes on over the pair in use until the peer nominates one of the new
+        session; the DTLS association stays. If it never does, consent expires.
+
+        Args:
+            ufrag: The peer's new user fragment.
+            password: And password.
+
+        Returns:
+            Ours.
+        """
+        connection = self._connection
+        for pair in connection._check_list:  # noqa: SLF001
+            if pair.task is not None:
+                pair.task.cancel()
+        connection._local_username = random_string(4)  # noqa: SLF001
+        connection._local_password = random_string(22)  # noqa: SLF001
+        connection.remote_username, connection.remote_password = ufrag, password
+        connection._check_list.clear()  # noqa: SLF001
+        connection._check_list_done = False  # noqa: SLF001
+        connection._remote_candidates.clear()  # noqa: SLF001
+        connection._remote_candidates_end = False  # noqa: SLF001
+        loop = asyncio.get_running_loop()
+        self._checks_until = loop.time() + _CHECKS_S
+        self._check()
+        return connection.local_username, connection.local_password
+
+    def _check(self) -> None:
+        """One check of the new session at a time, as `connect` of aioice paces them."""
+        if self._timer is not None:
+            self._timer.cancel()
+        loop = asyncio.get_running_loop()
+        ended = self._connection._closing or loop.time() > self._checks_until  # noqa: SLF001
+        if not ended and self._connection._check_periodic():  # noqa: SLF001
+            self._timer = loop.call_later(_CHECK_EVERY_S, self._check)
 
     async def _candidates(
         self, component: int, addresses: list[str]

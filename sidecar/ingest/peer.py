@@ -28,6 +28,10 @@ class ReceivingPeer(Protocol):
         """Adds remote candidates; ValueError if malformed."""
         ...
 
+    async def restart_ice(self, sdp_fragment: str) -> str:
+        """A new ICE session; our side of it as a fragment; ValueError if malformed."""
+        ...
+
     def source(self) -> AccessUnitSource:
         """What is received; usable after `accept` or `answer_to`."""
         ...

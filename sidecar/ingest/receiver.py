@@ -12,13 +12,14 @@ from aiortc.exceptions import (
     OperationError,
 )
 from aiortc.rtcconfiguration import RTCBundlePolicy
-from aiortc.sdp import SessionDescription, candidate_from_sdp
+from aiortc.sdp import SessionDescription, candidate_from_sdp, candidate_to_sdp
 
 from sidecar.clock import Clock
 from sidecar.domain import AccessUnit, Codec
 from sidecar.errors import StreamUnavailable, StreamUnsupported, UnsupportedReason
 from sidecar.ingest.aiortc_bend import running_for
 from sidecar.ingest.ice import Gathering, IceServer, IceSettings
+from sidecar.ingest.sdp import fragment, restarted
 from sidecar.ingest.source import AccessUnitSource, Want
 from sidecar.ingest.track import TrackReceiver
 from sidecar.ingest.video_only import VideoOnly, is_usable_candidate
@@ -95,9 +96,9 @@ class Peer:
         transceiver = self._connection.addTransceiver("video", direction="recvonly")
         self._transceiver = transceiver
         self._transport = transceiver.receiver.transport.transport
-        gathering = Gathering(self._transport._connection, ice, stats)  # noqa: SLF001
+        self._gathering = Gathering(self._transport._connection, ice, stats)  # noqa: SLF001
         self._receiver = TrackReceiver(
-            transceiver, stream_id, gathering.door, clock, stats, packet_timeout_s
+            transceiver, stream_id, self._gathering.door, clock, stats, packet_timeout_s
         )
 
     async def offer(self) -> str:
@@ -144,6 +145,32 @@ class Peer:
             candidate = candidate_from_sdp(value)
             candidate.sdpMid = self._transceiver.mid
             await self._connection.addIceCandidate(candidate)
+
+    async def restart_ice(self, sdp_fragment: str) -> str:
+        """A new ICE session with the credentials and candidates of a fragment.
+
+        Returns:
+            Ours, as a fragment (RFC 8840). Media goes on meanwhile.
+
+        Raises:
+            ValueError: Malformed, or without credentials.
+        """
+        theirs = fragment(sdp_fragment.encode())
+        if theirs.ufrag is None or theirs.pwd is None:
+            raise ValueError("no ice-ufrag and ice-pwd")
+        for line in theirs.text.splitlines():
+            if line.startswith("a=candidate:"):
+                is_usable_candidate(line.removeprefix("a=candidate:"))
+        ufrag, password = self._gathering.restart(theirs.ufrag, theirs.pwd)
+        gatherer = self._transport.iceGatherer
+        gatherer._remote_candidates_end = False  # noqa: SLF001
+        await self.add_candidates(theirs.text)
+        return restarted(
+            ufrag,
+            password,
+            self._transceiver.mid or "0",
+            [candidate_to_sdp(c) for c in gatherer.getLocalCandidates()],
+        )
 
     def source(self) -> AccessUnitSource:
         """What is received; usable after `accept` or `answer_to`."""

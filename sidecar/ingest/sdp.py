@@ -5,7 +5,8 @@ read in two ways, and tells what WHIP and WHEP have to decide on.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from sidecar.domain import Codec
@@ -32,6 +33,7 @@ __all__ = [
     "description",
     "fragment",
     "offer",
+    "restarted",
     "trickled",
 ]
 
@@ -71,11 +73,12 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """A trickle ICE fragment (RFC 8840): its text, ICE user fragment, candidates."""
+    """A trickle ICE fragment (RFC 8840): its text, ICE credentials, candidates."""
 
     text: str
     ufrag: str | None
     candidates: int
+    pwd: str | None = field(default=None, repr=False)
 
 
 def offer(body: bytes) -> Description:
@@ -131,12 +134,25 @@ def fragment(body: bytes) -> Fragment:
     if not lines:
         raise malformed("the fragment is empty")
     sections_of(lines)
-    found = [m for m in map(_UFRAG.fullmatch, lines) if m]
     return Fragment(
         text=joined(lines),
-        ufrag=found[0].group(1) if found else None,
+        ufrag=_first(_UFRAG, lines),
         candidates=candidate_count(lines),
+        pwd=_first(_PWD, lines),
     )
+
+
+def _first(pattern: re.Pattern[str], lines: list[str]) -> str | None:
+    found = [m for m in map(pattern.fullmatch, lines) if m]
+    return found[0].group(1) if found else None
+
+
+def restarted(ufrag: str, password: str, mid: str, candidates: Sequence[str]) -> str:
+    """The fragment that tells our side of a new ICE session (RFC 9725)."""
+    lines = [f"a=ice-ufrag:{ufrag}", f"a=ice-pwd:{password}"]
+    lines += ["m=video 9 UDP/TLS/RTP/SAVPF 0", f"a=mid:{mid}"]
+    lines += [f"a=candidate:{candidate}" for candidate in candidates]
+    return joined([*lines, "a=end-of-candidates"])
 
 
 def trickled(whole: str) -> tuple[str, str]:

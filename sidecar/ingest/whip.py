@@ -7,8 +7,8 @@ Decisions the RFC leaves open:
   watchdog.
 - A stream with a token of its own takes only that; the shared one opens the others.
 - No codec in common, and any number of video tracks but one, are answered 406.
-- Trickle ICE is taken, an ICE restart is not: 422. ETags are always given, so a PATCH
-  without If-Match is answered 428, one with another tag 412.
+- Trickle ICE and ICE restarts are taken. ETags are always given, so a PATCH without
+  If-Match is answered 428, one with another tag 412.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ from sidecar.ingest.receiver import IceSettings
 from sidecar.ingest.whip_door import (
     WhipSettings,
     check_body,
-    check_tag,
     check_token,
+    restarts,
 )
 from sidecar.ingest.whip_reply import WhipRefusal, WhipReply, busy
 from sidecar.ingest.whip_session import WhipSession
@@ -102,13 +102,16 @@ class WhipEndpoint:
         headers: Mapping[str, str],
         body: bytes,
     ) -> WhipReply:
-        """204 and the candidates are taken; 400…404, 412, 413, 415, 422, 428."""
+        """204 and the candidates are taken; 200 with our side of a new ICE session.
+
+        Or 400…404, 412, 413, 415, 428, 503.
+        """
         try:
             session = self._session(stream_id, session_id, headers)
-            await self._patch(session, headers, body)
+            reply = await self._patch(session, headers, body)
         except WhipRefusal as refusal:
             return self.refuse(refusal, headers)
-        return self._with_cors(WhipReply(204), headers)
+        return self._with_cors(reply, headers)
 
     def options(self, _stream_id: str | None, headers: Mapping[str, str]) -> WhipReply:
         """200, with CORS headers for allowed origins. Asks for no token (RFC 9725)."""
@@ -234,10 +237,18 @@ class WhipEndpoint:
 
     async def _patch(
         self, session: WhipSession, headers: Mapping[str, str], body: bytes
-    ) -> None:
+    ) -> WhipReply:
         check_body(self.settings, headers, body, FRAGMENT_TYPE)
-        check_tag(headers, session.etag)
-        await session.trickle(body)
+        restart = restarts(headers, session.etag)
+        try:
+            ours = await session.patch(body, restart=restart)
+        except StreamError as error:
+            raise busy(503, "not now", error.retry_after_s or _BUSY_S) from error
+        if ours is None:
+            return WhipReply(204)
+        log.info("whip_ice_restarted", stream=session.stream_id)
+        told = {"Content-Type": FRAGMENT_TYPE, "ETag": session.etag}
+        return WhipReply(200, told, ours.encode())
 
     def refuse(self, refusal: WhipRefusal, headers: Mapping[str, str]) -> WhipReply:
         """The reply to a refusal, counted; the transport's own (405, 429 …) too."""

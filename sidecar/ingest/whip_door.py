@@ -14,7 +14,7 @@ from sidecar.ingest.http_rules import (
     same_token,
 )
 from sidecar.ingest.receiver import IceServer
-from sidecar.ingest.whip_reply import WhipRefusal, ice_restart
+from sidecar.ingest.whip_reply import WhipRefusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +74,17 @@ def check_body(
         raise WhipRefusal(413, f"at most {settings.max_body} bytes")
 
 
-def check_tag(headers: Mapping[str, str], etag: str) -> None:
-    """Refuses a PATCH for no (428), any (422) or another ICE session (412)."""
+def restarts(headers: Mapping[str, str], etag: str) -> bool:
+    """Whether a PATCH is for a new ICE session, by If-Match `*` (RFC 9725).
+
+    Raises:
+        WhipRefusal: It is for no (428), or for another ICE session (412).
+    """
     wanted = header(headers, "if-match")
     if wanted is None:
         raise WhipRefusal(428, "send If-Match with the session's ETag")
-    if wanted == "*":
-        raise ice_restart()
+    if wanted in {"*", '"*"'}:  # the latter stands in the RFC's example
+        return True
     if etag not in entity_tags(wanted):
         raise WhipRefusal(412, "this is not the session's ETag")
+    return False

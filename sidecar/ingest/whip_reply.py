@@ -59,11 +59,6 @@ def busy(status: int, text: str, retry_after_s: float) -> WhipRefusal:
     return WhipRefusal(status, text, {"Retry-After": str(max(1, round(retry_after_s)))})
 
 
-def ice_restart() -> WhipRefusal:
-    """The refusal of an ICE restart (RFC 9725)."""
-    return WhipRefusal(422, "an ICE restart is not supported; publish anew")
-
-
 def cors(headers: Mapping[str, str], allow_origins: tuple[str, ...]) -> dict[str, str]:
     """The CORS headers for a request's Origin: none unless that origin is allowed."""
     origin = header(headers, "origin")

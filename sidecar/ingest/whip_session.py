@@ -10,7 +10,11 @@ from sidecar.errors import StreamUnavailable
 from sidecar.ingest import sdp
 from sidecar.ingest.peer import ReceivingPeer
 from sidecar.ingest.source import AccessUnitSource
-from sidecar.ingest.whip_reply import WhipRefusal, ice_restart
+from sidecar.ingest.whip_reply import WhipRefusal
+
+
+def _new_tag() -> str:
+    return f'"{secrets.token_hex(8)}"'
 
 
 class _State(Enum):
@@ -25,14 +29,14 @@ class WhipSession:
 
     Attributes:
         stream_id: Whose.
-        ufrag: The publisher's ICE user fragment: another one would be an ICE restart.
+        ufrag: The publisher's ICE user fragment; another one is an ICE restart.
         connect_timeout_s: For ICE and DTLS, once watched.
         expires_at: Until when somebody has to watch it, monotonic seconds.
         peer: The connection; closed at the session's end.
         forget: Told at the session's end, before the peer is closed.
-        candidates: How many the publisher has told so far.
+        candidates: How many the publisher has told of this ICE session.
         id: Unguessable; the last segment of the session's URL.
-        etag: Strong entity tag of its one ICE session, quotes included.
+        etag: Strong entity tag of its present ICE session, quotes included.
     """
 
     stream_id: str
@@ -43,7 +47,7 @@ class WhipSession:
     forget: Callable[["WhipSession"], None] = field(repr=False)
     candidates: int = 0
     id: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
-    etag: str = field(default_factory=lambda: f'"{secrets.token_hex(8)}"')
+    etag: str = field(default_factory=_new_tag)
     _state: _State = _State.PENDING
 
     @property
@@ -67,22 +71,42 @@ class WhipSession:
         finally:
             await self.end()
 
-    async def trickle(self, body: bytes) -> None:
-        """Adds the publisher's candidates.
+    async def patch(self, body: bytes, *, restart: bool) -> str | None:
+        """Adds the publisher's candidates, to a new ICE session if it asks for one.
+
+        New credentials are a restart, whatever If-Match says (RFC 9725 section 4.3.3).
+
+        Returns:
+            Our side of the new ICE session; None if it is the same.
 
         Raises:
-            WhipRefusal: 400 for malformed ones or too many, 422 for an ICE restart.
+            WhipRefusal: 400 for a malformed fragment or too many candidates.
         """
         try:
             fragment = sdp.fragment(body)
             if fragment.ufrag not in {None, self.ufrag}:
-                raise ice_restart()
-            self.candidates += fragment.candidates
-            if self.candidates > sdp.MAX_CANDIDATES:
-                raise WhipRefusal(400, "too many candidates")
+                return await self._restarted(fragment)
+            if restart:
+                raise WhipRefusal(400, "an ICE restart needs a new ice-ufrag")
+            self._count(self.candidates + fragment.candidates)
             await self.peer.add_candidates(fragment.text)
         except ValueError as fault:
             raise WhipRefusal(400, "the fragment cannot be used") from fault
+        return None
+
+    async def _restarted(self, fragment: sdp.Fragment) -> str:
+        if fragment.pwd is None:
+            raise WhipRefusal(400, "an ICE restart needs a new ice-pwd")
+        self._count(fragment.candidates)
+        ours = await self.peer.restart_ice(fragment.text)
+        assert fragment.ufrag is not None
+        self.ufrag, self.etag = fragment.ufrag, _new_tag()
+        return ours
+
+    def _count(self, candidates: int) -> None:
+        if candidates > sdp.MAX_CANDIDATES:
+            raise WhipRefusal(400, "too many candidates")
+        self.candidates = candidates
 
     async def end(self) -> None:
         """Frees the stream id at once, then closes the peer; may be called twice."""

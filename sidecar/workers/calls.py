@@ -41,6 +41,14 @@ class AddCandidates:
 
 
 @dataclass(frozen=True, slots=True)
+class RestartIce:
+    """Begins a new ICE session; the answer is our side of it."""
+
+    fragment: str = field(repr=False)
+    kind: Literal["restart_ice"] = "restart_ice"
+
+
+@dataclass(frozen=True, slots=True)
 class WaitConnected:
     """Waits until media can flow; the answer is the codec."""
 
@@ -66,7 +74,14 @@ class Close:
 
 
 Request = Annotated[
-    Offer | AnswerTo | Accept | AddCandidates | WaitConnected | OpenFile | Close,
+    Offer
+    | AnswerTo
+    | Accept
+    | AddCandidates
+    | RestartIce
+    | WaitConnected
+    | OpenFile
+    | Close,
     Field(discriminator="kind"),
 ]
 

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from sidecar.errors import SidecarError
 from sidecar.workers.messages import Message
 
-VERSION: Final = 1
+VERSION: Final = 2
 MOST_BYTES: Final = 1 << 20  # a session description is some kilobytes
 
 

@@ -15,6 +15,7 @@ from sidecar.workers.calls import (
     Offer,
     OpenFile,
     Request,
+    RestartIce,
     WaitConnected,
 )
 from sidecar.workers.messages import Setup
@@ -62,6 +63,8 @@ class Receiving:
                 await self._peer().accept(request.sdp)
             case AddCandidates():
                 await self._peer().add_candidates(request.fragment)
+            case RestartIce():
+                return await self._peer().restart_ice(request.fragment)
             case WaitConnected():
                 await self._peer().wait_connected(request.timeout_s)
                 self._source = self._peer().source()

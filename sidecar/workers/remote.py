@@ -20,6 +20,7 @@ from sidecar.workers.calls import (
     Offer,
     OpenFile,
     Request,
+    RestartIce,
     WaitConnected,
 )
 from sidecar.workers.messages import (
@@ -87,6 +88,10 @@ class RemotePeer:
     async def add_candidates(self, sdp_fragment: str) -> None:
         """Adds remote candidates."""
         await self._ask(AddCandidates(sdp_fragment))
+
+    async def restart_ice(self, sdp_fragment: str) -> str:
+        """A new ICE session; our side of it."""
+        return await self._ask(RestartIce(sdp_fragment)) or ""
 
     async def wait_connected(self, timeout_s: float) -> None:
         """Returns once media can flow."""

@@ -6,13 +6,15 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from aiortc.rtp import RtcpRrPacket
 
 from sidecar.clock import SystemClock
+from sidecar.domain import Codec
 from sidecar.errors import StreamUnavailable
 from sidecar.ingest.receiver import IceServer, IceSettings, Peer
 from sidecar.stats import Stats
 from tests.contract.brokers import free_port, require_tool
-from tests.fakes.webrtc_sender import connected
+from tests.fakes.webrtc_sender import Sender, connected
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
@@ -76,10 +78,10 @@ async def _answers(port: int) -> None:
         transport.close()
 
 
-def _peer(port: int, password: str) -> Peer:
+def _peer(port: int, password: str, stats: Stats | None = None) -> Peer:
     server = IceServer((f"turn:127.0.0.1:{port}",), "sidecar", password)
     settings = IceSettings(servers=(server,), addresses=NOWHERE)
-    return Peer("s", settings, SystemClock(), Stats())
+    return Peer("s", settings, SystemClock(), stats or Stats())
 
 
 async def test_pictures_come_through_the_relay_alone(tmp_path: Path) -> None:
@@ -91,6 +93,31 @@ async def test_pictures_come_through_the_relay_alone(tmp_path: Path) -> None:
             pair = peer._transport._connection._nominated[1]
             assert pair.local_candidate.type == "relay"
         assert unit.keyframe
+
+
+async def test_the_gate_works_without_the_kernel(tmp_path: Path) -> None:
+    """A relayed stream rests too: what comes meanwhile is read, dropped, and counted.
+
+    Each keyframe that it opens for is taken; the sender hears of no loss.
+    """
+    every = 15
+    async with turn_server(tmp_path) as port:
+        stats = Stats()
+        peer = _peer(port, PASSWORD, stats)
+        sender = Sender(Codec.VP8, every)
+        async with connected(peer, sender=sender):
+            source = peer.source()
+            units = [await anext(aiter(source))]
+            for _ in range(5):
+                source.rest(units[-1].received_at + every / 60 - 0.08)
+                units.append(await anext(aiter(source)))
+    numbers = [sender.sent.index(unit.data) for unit in units]
+    assert numbers == list(range(numbers[0], numbers[-1] + 1, every))
+    value = stats.registry.get_sample_value
+    assert value("sidecar_gate_openings_total") == 5
+    assert value("sidecar_gate_unaided_total") == 5
+    reports = [p for p in sender.told if isinstance(p, RtcpRrPacket) and p.reports]
+    assert all(report.packets_lost == 0 for p in reports for report in p.reports)
 
 
 async def test_a_refused_password_is_a_stream_that_is_not_there(tmp_path: Path) -> None:

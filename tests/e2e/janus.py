@@ -109,6 +109,7 @@ class Janus:
         self._program, self._node = program("janus"), program("node")
         self._modules = _modules()
         self._port, self._janus_port = free_port(), free_port()
+        self._sources: list[Child] = []
         self._configure()
         self.janus = self._start_janus()
         try:
@@ -139,6 +140,7 @@ class Janus:
         )
         until(lambda: said(child, "sending") or not child.alive, 30, "RTP is sent")
         assert child.alive, child.tail()
+        self._sources.append(child)
         return child
 
     def kill(self) -> None:
@@ -158,8 +160,8 @@ class Janus:
             self.front = self._start_front()
 
     def end(self) -> None:
-        """Stops both."""
-        for child in reversed(self.children):
+        """Stops both, and what sends to them."""
+        for child in reversed([*self.children, *self._sources]):
             child.end()
 
     def _configure(self) -> None:

@@ -16,9 +16,12 @@ SECONDS = 30.0
 
 
 @pytest.fixture(scope="module", params=["none", "classifier", "broker"])
-def seen(request: pytest.FixtureRequest) -> dict[str, Any]:
+def seen(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
     """What one soak saw."""
-    return soak(Plan(STREAMS, SECONDS, request.param, points=5))
+    folder = tmp_path_factory.mktemp("soak")
+    return soak(Plan(STREAMS, SECONDS, request.param, points=5), folder)
 
 
 def test_nothing_is_lost_uncounted_and_nothing_is_left(seen: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from sidecar.domain import AccessUnit, Codec
 from sidecar.errors import StreamError, StreamUnavailable
 from sidecar.ingest.source import Want
-from tests.fakes.sdp_texts import ANSWER, OFFER
+from tests.fakes.sdp_texts import ANSWER, OFFER, RESTARTED
 
 
 class FakeSource:
@@ -50,6 +50,7 @@ class FakePeer:
         self.connected = asyncio.Event()
         self.closed = asyncio.Event()
         self.fragments: list[str] = []
+        self.restarts: list[str] = []
         self.accepted: str | None = None
 
     async def offer(self) -> str:
@@ -74,6 +75,14 @@ class FakePeer:
         if "a=mid:" not in sdp_fragment:
             raise ValueError("no mid")
         self.fragments.append(sdp_fragment)
+
+    async def restart_ice(self, sdp_fragment: str) -> str:
+        """Remembers the fragment; the answer is a fixed one."""
+        self._maybe_fail()
+        if "a=mid:" not in sdp_fragment:
+            raise ValueError("no mid")
+        self.restarts.append(sdp_fragment)
+        return RESTARTED
 
     def source(self) -> FakeSource:
         """Ends when the peer is closed."""

@@ -34,3 +34,4 @@ FRAGMENT: Final = (
     "a=candidate:2 1 udp 2130706430 127.0.0.1 40001 typ host\r\n"
     "a=end-of-candidates\r\n"
 )
+RESTARTED: Final = FRAGMENT.replace("abcd", "wxyz", 1)

@@ -56,6 +56,7 @@ class Sender:
         told: What the receiver said by RTCP.
         keyframe_every: Pictures from one keyframe to the next; None: when asked only.
         track: Its pictures.
+        gathering: Of its candidates.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Sender:
                 if codec.name in {self._codec.value, "rtx"}
             ]
         )
-        Gathering(
+        self.gathering = Gathering(
             transceiver.sender.transport.transport._connection, self._ice, Stats()
         )
         original = transceiver.sender._next_encoded_frame

@@ -17,12 +17,13 @@ class Door:
 
     def __init__(self) -> None:
         self.done: list[str] = []
+        self.aided = True
         self.opened = asyncio.Event()
 
     def close(self) -> bool:
         """Noted."""
         self.done.append("close")
-        return True
+        return self.aided
 
     def open(self) -> None:
         """Noted."""
@@ -83,6 +84,19 @@ async def test_it_closes_behind_a_packet_and_opens_in_time() -> None:
     assert post.door.done == ["close", "interrupted", "open", "resumed at 0.06"]
     assert not post.keeper.closed
     assert post.counted() == (1, 0.06)
+
+
+async def test_without_the_kernel_it_closes_all_the_same() -> None:
+    """And counts that each packet will have to be read."""
+    post = Post()
+    for aided in (True, False):
+        post.door.aided = aided
+        post.hear()
+        post.keeper.rest(100.0)
+        assert post.keeper.closed
+        post.keeper.open()
+    value = post.stats.registry.get_sample_value
+    assert value("sidecar_gate_unaided_total") == 1
 
 
 async def test_early_timer_waits_on() -> None:

@@ -21,7 +21,7 @@ from sidecar.ingest.receiver import IceServer, IceSettings
 from sidecar.ingest.whip import WhipEndpoint, WhipReply, WhipSession, WhipSettings
 from sidecar.stats import Stats
 from tests.fakes.fake_peer import FakePeer, PeerFactoryFake
-from tests.fakes.sdp_texts import ANSWER, FRAGMENT, OFFER, description
+from tests.fakes.sdp_texts import ANSWER, FRAGMENT, OFFER, RESTARTED, description
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
@@ -397,7 +397,7 @@ class TestSession:
 
 
 class TestPatch:
-    """Trickle ICE is taken, restarts are not."""
+    """Trickle ICE and ICE restarts are taken."""
 
     async def test_candidates(self) -> None:
         """204, and the peer has the fragment."""
@@ -407,23 +407,55 @@ class TestPatch:
         assert rig.peers.made[0].fragments == [FRAGMENT]
 
     async def test_preconditions(self) -> None:
-        """No If-Match: 428; another tag: 412; any tag, i.e. a restart: 422."""
+        """No If-Match: 428; another tag: 412."""
         rig = _Rig()
         session = await rig.joined()
         assert await rig.patch({}) == 428
         assert await rig.patch({"if-match": '"other"'}) == 412
         assert await rig.patch({"if-match": f"W/{session.etag}"}) == 412
-        assert await rig.patch({"if-match": "*"}) == 422
         assert await rig.patch({"if-match": f'"a", {session.etag}'}) == 204
 
-    async def test_restart_in_the_fragment(self) -> None:
-        """Another ICE user fragment is a restart too."""
+    @pytest.mark.parametrize("match", ["*", '"*"', None])
+    async def test_ice_restart(self, match: str | None) -> None:
+        """New credentials: 200 with ours and a new tag; the old one is refused then.
+
+        By If-Match `*`, as the RFC's text or as its example has it, or by the tag.
+        """
         rig = _Rig()
-        tag = {"if-match": (await rig.joined()).etag}
-        other = FRAGMENT.replace("ufrag:abcd", "ufrag:efgh")
-        assert await rig.patch(tag, other) == 422
+        session = await rig.joined()
+        old = session.etag
+        reply = await rig.endpoint.patch(
+            *("cam", session.id), {**_ICE, "if-match": match or old}, _NEW.encode()
+        )
+        assert reply.status == 200
+        assert reply.headers["Content-Type"] == "application/trickle-ice-sdpfrag"
+        assert reply.headers["ETag"] == session.etag != old
+        assert reply.body.decode() == RESTARTED
+        assert rig.peers.made[0].restarts == [_NEW]
+        assert await rig.patch({"if-match": old}) == 412
+        assert await rig.patch({"if-match": session.etag}, _NEW) == 204
+
+    async def test_restart_without_new_credentials(self) -> None:
+        """400, and the session stays as it is: tag, candidates and all."""
+        rig = _Rig()
+        session = await rig.joined()
+        tag, no_pwd = session.etag, _NEW.replace("a=ice-pwd", "a=x")
+        for body in (FRAGMENT, no_pwd, _NEW.replace("a=mid:0\r\n", "")):
+            assert await rig.patch({"if-match": "*"}, body) == 400
+        assert session.etag == tag
+        assert await rig.patch({"if-match": tag}) == 204
         bare = FRAGMENT.replace("a=ice-ufrag:abcd\r\n", "")
-        assert await rig.patch(tag, bare) == 204
+        assert await rig.patch({"if-match": tag}, bare) == 204
+        assert await rig.patch({"if-match": "*"}, bare) == 400
+
+    async def test_restart_that_is_not_to_be_had(self) -> None:
+        """503, and the publisher may try again or publish anew."""
+        rig = _Rig()
+        session = await rig.joined()
+        rig.peers.made[0].fails = StreamUnavailable("cam", "not now")
+        assert await rig.patch({"if-match": "*"}, _NEW) == 503
+        assert rig.endpoint.session_count == 1
+        assert session.ufrag == "abcd"
 
     async def test_unusable_fragments(self) -> None:
         """Another type is 415, too long 413, malformed 400."""
@@ -473,6 +505,7 @@ class TestCors:
         assert "Access-Control-Allow-Origin" not in reply.headers
 
 
+_NEW = FRAGMENT.replace("abcd", "efgh", 1)
 _DOCUMENTED = {201, 400, 401, 403, 406, 409, 413, 415, 503}
 _names = st.sampled_from(["content-type", "authorization", "origin", "if-match", "x"])
 _values = st.text(max_size=30) | st.sampled_from(["application/sdp", "Bearer own"])
@@ -508,4 +541,4 @@ def test_any_patch(headers: dict[str, str], body: bytes) -> None:
         second = await rig.endpoint.patch(*at, {**tag, **headers}, body)
         return max(first.status, second.status)
 
-    assert asyncio.run(attempt()) in {204, 400, 412, 415, 422, 428}
+    assert asyncio.run(attempt()) in {200, 204, 400, 412, 415, 428}

@@ -33,6 +33,7 @@ requests = st.one_of(
     st.builds(calls.AnswerTo, texts),
     st.builds(calls.Accept, texts),
     st.builds(calls.AddCandidates, texts),
+    st.builds(calls.RestartIce, texts),
     st.builds(calls.WaitConnected, seconds),
     st.builds(
         calls.OpenFile,
