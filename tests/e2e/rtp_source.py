@@ -64,11 +64,13 @@ class Source:
         feeds: Each is sent the same pictures, in its codec; their keyframes are spread
             over the time between two of them.
         card_at_s: A street, 640x360, before which the card appears then, for good;
-            None: moving noise, 1280x720, 2 Mbit/s, without end.
+            with `repeats` for two groups of pictures, and then all over again. None:
+            moving noise, 1280x720, 2 Mbit/s, without end.
         fps: Pictures a second.
         keyframe_every: Pictures.
         honours_pli: Goes on at the clip's next keyframe when asked for one.
         turns_blue: Takes SIGUSR1.
+        repeats: See `card_at_s`.
     """
 
     feeds: tuple[Feed, ...]
@@ -77,6 +79,7 @@ class Source:
     keyframe_every: int = 60
     honours_pli: bool = False
     turns_blue: bool = False
+    repeats: bool = False
 
 
 def pictures(source: Source, codec: Codec) -> list[EncodedPicture]:
@@ -250,7 +253,8 @@ async def main(source: Source) -> None:
         for number, feed in enumerate(source.feeds):
             codec = Codec(feed.codec)
             phase = number / len(source.feeds) * source.keyframe_every / source.fps
-            again = 0 if source.card_at_s is None else _last_keyframe(packed[codec])
+            from_start = source.card_at_s is None or source.repeats
+            again = 0 if from_start else _last_keyframe(packed[codec])
             heads.append(Playhead(packed[codec], again, others.get(codec, ())))
             stream = _Stream(feed, heads[-1], source, phase)
             group.create_task(stream.run(), name=f"feed-{feed.port}")
