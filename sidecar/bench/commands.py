@@ -88,7 +88,9 @@ def ingest(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
 @bench.command("load")
 def load(
-    whep: Annotated[str, typer.Option(help="The WHEP endpoint's URL.")],
+    whep: Annotated[
+        str, typer.Option(help="The WHEP endpoint's URL; {index}: 0, 1, …")
+    ],
     streams: Streams = 10,
     seconds: Seconds = 60.0,
     interval: Annotated[

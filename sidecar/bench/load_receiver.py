@@ -42,7 +42,8 @@ class LoadSettings:
     """What is pulled.
 
     Attributes:
-        url: The WHEP endpoint; may carry credentials.
+        url: The WHEP endpoint; may carry credentials. `{index}` in it is the session's
+            number, from 0; without it all pull the same stream.
         streams: Sessions at once.
         interval_s: Mean time between samples of each.
         token: Bearer token, if the endpoint wants one.
@@ -80,8 +81,9 @@ def _target(entry: Path) -> str:
 class _Session:
     """One stream under its supervisor."""
 
-    def __init__(self, load: "_Load", name: str) -> None:
+    def __init__(self, load: "_Load", index: int) -> None:
         self._load = load
+        name = f"load-{index}"
         settings = SamplerSettings(CadenceSettings(load.settings.interval_s))
         self._sampler = Sampler(
             name,
@@ -95,7 +97,8 @@ class _Session:
         )
         self.state = StreamState.CONNECTING
         self.losses = 0
-        whep = WhepSettings(url=load.settings.url, token=load.settings.token)
+        url = load.settings.url.replace("{index}", str(index))
+        whep = WhepSettings(url=url, token=load.settings.token)
         self.supervisor = Supervisor(
             Stream(name, SourceKind.WHEP),
             WhepConnector(name, whep, IceSettings(), load.http, load.clock, load.stats),
@@ -125,8 +128,7 @@ class _Load:
         self.clock, self.stats = SystemClock(), Stats()
         self.listeners = Listeners()
         self.decoders = ThreadPoolExecutor(DECODERS, thread_name_prefix="decode")
-        names = [f"load-{index}" for index in range(settings.streams)]
-        self.sessions = [_Session(self, name) for name in names]
+        self.sessions = [_Session(self, index) for index in range(settings.streams)]
 
     def counts(self) -> Message:
         return {

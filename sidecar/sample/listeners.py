@@ -3,7 +3,8 @@
 A stream that listens costs ten times what one does that rests until its keyframe. When
 a hundred of them begin at once, or the machine has stood still and all have missed
 theirs, they would take more than there is, lose packets, and so never find out: it
-would not end by itself. Therefore only a few listen at a time, the others wait.
+would not end by itself. Therefore only a few listen at a time, the others wait; and
+fewer still where those find nothing, down to one, until they do.
 """
 
 from typing import Final
@@ -18,11 +19,12 @@ class Listeners:
 
     Args:
         places: How many.
-        longest_s: Who has had one for so long gives way if somebody waits.
+        longest_s: Who has had one for so long gives way if somebody waits, and there is
+            one place less, for more would find nothing either.
     """
 
     def __init__(self, places: int = _PLACES, longest_s: float = _LONGEST_S) -> None:
-        self._places = places
+        self._most = self._places = places
         self._longest_s = longest_s
         self._inside: dict[object, float] = {}
         self._waiting: dict[object, float] = {}  # and when each last asked
@@ -34,6 +36,7 @@ class Listeners:
             if now - since < self._longest_s or not self._waiting:
                 return True
             del self._inside[who]
+            self._places = max(1, self._places - 1)
         self._waiting[who] = now  # in its place, if it stood there
         asking = [one for one, at in self._waiting.items() if now - at < _FORGOTTEN_S]
         free = self._places - len(self._inside)
@@ -42,6 +45,12 @@ class Listeners:
         del self._waiting[who]
         self._inside[who] = now
         return True
+
+    def found(self, who: object) -> None:
+        """`who` knows its keyframes now: where it listened, one more may."""
+        if who in self._inside:
+            self._places = min(self._most, self._places + 1)
+        self.leave(who)
 
     def leave(self, who: object) -> None:
         """`who` does not want to listen any more."""

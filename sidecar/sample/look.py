@@ -260,7 +260,7 @@ class Look:
         if opening.until - now < _SHORTEST_REST_S:
             return False
         self._opening = opening
-        self._subject.listeners.leave(self)
+        self._subject.listeners.found(self)
         self._planner.rest(opening.until)
         if opening != rested:
             self._source.rest(opening.until)

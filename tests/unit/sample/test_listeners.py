@@ -59,6 +59,22 @@ def test_who_finds_nothing_gives_way() -> None:
     assert listeners.enter("a", 71.0)
 
 
+def test_fewer_listen_where_they_find_nothing() -> None:
+    """Down to one; and again one more with each that finds its keyframes."""
+    listeners = Listeners(2)
+    for who in "abc":
+        listeners.enter(who, 0.0)
+    for now in (10.0, 10.5, 20.0, 20.5):
+        assert sum(listeners.enter(who, now) for who in "abc") <= 1
+    inside = [who for who in "abc" if listeners.enter(who, 21.0)]
+    assert len(inside) == 1
+    listeners.found(inside[0])
+    listeners.found("nobody")
+    assert {who for who in "abc" if listeners.enter(who, 21.5)} == set("abc") - {
+        *inside
+    }
+
+
 @given(st.integers(1, 4), st.lists(st.sampled_from("abcdefgh"), max_size=60))
 def test_all_who_go_on_asking_get_in(places: int, leaving: list[str]) -> None:
     """And never more at once than there are places."""
