@@ -1,9 +1,12 @@
 # Each RUN is one plain command: `.ci/docker_steps` runs the same ones in a clean folder.
 
 FROM python:3.11.13-slim-bookworm AS build
+# What the models run on: requirements.lock for CPUs, requirements-gpu.lock for NVIDIA,
+# requirements-openvino.lock for Intel.
+ARG LOCK=requirements.lock
 WORKDIR /src
 RUN python -m venv /opt/sidecar
-COPY requirements.lock ./
+COPY ${LOCK} ./requirements.lock
 RUN /opt/sidecar/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
 COPY LICENSE README.md pyproject.toml ./
 COPY models ./models

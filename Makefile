@@ -41,11 +41,15 @@ format: $(DEV_STAMP) ## rewrite in house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: ## renew both locks (needs uv); UPGRADE= keeps what they pin
+lock: ## renew the locks (needs uv); UPGRADE= keeps what they pin
 	uv pip compile -q $(UPGRADE) --generate-hashes --no-emit-index-url --no-strip-extras --universal --python-version 3.11 \
-	  --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+	  --custom-compile-command "make lock" pyproject.toml --extra cpu -o requirements.lock
+	for runtime in gpu openvino; do \
+	  uv pip compile -q $(UPGRADE) --generate-hashes --no-emit-index-url --no-strip-extras --universal --python-version 3.11 \
+	    --custom-compile-command "make lock" pyproject.toml --extra $$runtime -c requirements.lock -o requirements-$$runtime.lock; \
+	done
 	uv pip compile -q $(UPGRADE) --generate-hashes --no-emit-index-url --no-strip-extras --universal --python-version 3.11 \
-	  --custom-compile-command "make lock" pyproject.toml --group dev --extra remote -o requirements-dev.lock
+	  --custom-compile-command "make lock" pyproject.toml --group dev --extra cpu --extra remote -o requirements-dev.lock
 
 clean: ## forget the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -14,7 +14,7 @@ import typer
 
 from sidecar import __version__
 from sidecar.audit.commands import audit
-from sidecar.bench.commands import bench
+from sidecar.bench.commands import bench, models_bench
 from sidecar.domain import Category
 from sidecar.errors import ConfigError, SidecarError
 from sidecar.log import get_logger, setup
@@ -26,6 +26,11 @@ EXIT_CONFIG: Final = 2
 EXIT_INTERRUPTED: Final = 130
 CODECS: Final = ("vp8", "h264")
 
+_NO_RUNTIME: Final = (
+    "no runtime for the models is installed; mend: pip install onnxruntime for CPUs,"
+    " onnxruntime-gpu for NVIDIA, or onnxruntime-openvino for Intel, and one only"
+)
+
 cli = typer.Typer(
     name="sidecar",
     help="Watches live WebRTC streams and publishes takedown signals over MQTT.",
@@ -34,6 +39,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli.add_typer(models, name="models")
+models.command("bench")(models_bench)
 cli.add_typer(bench, name="bench")
 cli.add_typer(audit, name="audit")
 cli.command("replay")(replay)
@@ -169,6 +175,9 @@ def main() -> None:
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
-    except Exception:
+    except Exception as exc:
+        if isinstance(exc, ModuleNotFoundError) and exc.name == "onnxruntime":
+            print(f"error: {_NO_RUNTIME}", file=sys.stderr)
+            sys.exit(EXIT_CONFIG)
         get_logger(__name__).exception("crashed")
         sys.exit(EXIT_FAILED)

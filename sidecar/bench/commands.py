@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from sidecar.errors import ConfigError
+from sidecar.log import setup
 
 _CODECS: Final = {"vp8": ("VP8",), "h264": ("H264",), "both": ("VP8", "H264")}
 
@@ -16,6 +17,10 @@ _LONGEST: Final = 1600  # pixels: the noise that the clip is cut from has no mor
 
 bench = typer.Typer(help="What a stream costs on this machine.", no_args_is_help=True)
 
+ModelsDir = Annotated[
+    Path | None,
+    typer.Option("--models-dir", help="Look here before the user's and the bundled."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object, no table.")]
 Streams = Annotated[int, typer.Option(min=1, help="At once.")]
 Seconds = Annotated[float, typer.Option(min=0.5, help="Measured, after a warm-up.")]
@@ -84,6 +89,72 @@ def ingest(  # noqa: PLR0913, PLR0917 - one parameter for each option
         typer.echo(json.dumps(said))
     else:
         show(rows, said)
+
+
+@bench.command("batch")
+def batch(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="A model; may be repeated. Three of different sizes."),
+    ] = None,
+    models_dir: ModelsDir = None,
+    size: Annotated[
+        int, typer.Option("--batch", min=1, max=1024, help="Pictures a batch.")
+    ] = 4,
+    threads: Annotated[
+        int, typer.Option(min=0, help="Cores a batch; 0: as in production, measured.")
+    ] = 0,
+    callers: Annotated[
+        int, typer.Option(min=0, help="Batches at a time; 0: likewise.")
+    ] = 0,
+    seconds: Seconds = 2.0,
+    rounds: Annotated[int, typer.Option(min=1, help="Medians are of these.")] = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the classify stage beside a bare `session.run` of the same batch.
+
+    Saturated, at 10 and at 50 samples a second, and at half load.
+    """
+    from sidecar.bench.batch import BatchBench
+    from sidecar.bench.batch_command import run
+    from sidecar.classify.onnx_session import EngineSettings
+    from sidecar.classify.planner import PlannerSettings
+
+    setup("console", "error")
+    engine = EngineSettings(threads or None, callers or None, max_batch_size=size)
+    # Nobody gives way: what a hiccup of the machine holds up shows as latency.
+    planner = PlannerSettings(
+        size, max_queue_delay_s=0.0, max_age_s=60.0, per_stream=256, capacity=16_384
+    )
+    settings = BatchBench(engine, planner, seconds, rounds)
+    run(model, models_dir, settings, as_json=as_json)
+
+
+def models_bench(
+    name: str,
+    models_dir: ModelsDir = None,
+    seconds: Annotated[float, typer.Option(min=0.05, help="Of each row.")] = 1.0,
+    batch: Annotated[
+        list[int] | None,
+        typer.Option(min=1, max=1024, help="A size; may be repeated. 1, 2, 4 and 8."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure providers, threads and batch sizes on this host; recommend settings."""
+    from sidecar.app.stages import find_manifest
+    from sidecar.bench.batch_display import show_ways
+    from sidecar.bench.model_bench import SIZES, as_json_of, measure, recommended
+
+    def tell(line: str) -> None:
+        typer.echo(line, err=True)
+
+    manifest = find_manifest(name, models_dir)
+    rows = list(measure(manifest, tuple(batch or SIZES), seconds, tell))
+    best = recommended(rows)
+    if as_json:
+        typer.echo(json.dumps(as_json_of(rows, best)))
+    else:
+        show_ways(rows, best)
 
 
 @bench.command("load")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -48,17 +49,37 @@ class CategoryMap:
         Raises:
             ValueError: `row` has another length than there are labels.
         """
-        found: dict[Category, list[LabelScore]] = {}
-        for (name, category), value in zip(self.labels, row.tolist(), strict=True):
-            if category is not None:
-                score = round(value, SCORE_DECIMALS)
-                found.setdefault(category, []).append(LabelScore(score, name))
+        values = row.tolist()
+        if len(values) != len(self.labels):
+            raise ValueError(f"{len(values)} scores for {len(self.labels)} labels")
         put_together = _sum if self.combine is Combine.SUM else _max
-        return {category: put_together(scores) for category, scores in found.items()}
+        return {
+            category: put_together(
+                [
+                    LabelScore(round(values[column], SCORE_DECIMALS), name)
+                    for column, name in columns
+                ]
+            )
+            for category, columns in _columns(self.labels)
+        }
+
+
+@lru_cache(maxsize=64)
+def _columns(
+    labels: tuple[tuple[str, Category | None], ...],
+) -> tuple[tuple[Category, tuple[tuple[int, str], ...]], ...]:
+    """For each category its columns, with their names; worked out once a model."""
+    found: dict[Category, list[tuple[int, str]]] = {}
+    for column, (name, category) in enumerate(labels):
+        if category is not None:
+            found.setdefault(category, []).append((column, name))
+    return tuple((category, tuple(columns)) for category, columns in found.items())
 
 
 def _sum(scores: list[LabelScore]) -> LabelScore:
     """All of them as one; at most 1, float32 columns may sum to 1.0000001."""
+    if len(scores) == 1 and scores[0].score <= 1:
+        return scores[0]
     total = round(sum(s.score for s in scores), SCORE_DECIMALS)
     return LabelScore(min(1.0, total), "+".join(s.label for s in scores))
 

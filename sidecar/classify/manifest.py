@@ -70,7 +70,7 @@ class Manifest(Card):
             *(spec.width, spec.height, spec.resize, spec.fit, spec.keep, spec.pad)
         )
 
-    @property
+    @cached_property
     def ref(self) -> ModelRef:
         """Name and hash, as published."""
         return ModelRef(self.name, f"sha256:{self.sha256}")

@@ -3,6 +3,8 @@
 A provider that cannot be had is not passed over in silence: `Got` says why.
 """
 
+import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,6 +13,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from sidecar.classify.providers import (
     CPU,
+    ON_CUDA,
     PROVIDERS,
     Asked,
     Got,
@@ -82,6 +85,10 @@ def open_on(
 
 def _open(data: bytes, name: str, options: dict[str, str], threads: int) -> Any:  # noqa: ANN401 (untyped)
     """A session on one provider; what it cannot run falls to the CPU."""
+    if name in ON_CUDA:
+        # CUDA's libraries come as wheels, where the loader does not look for them.
+        with redirect_stdout(sys.stderr):
+            ort.preload_dlls()
     session = ort.SessionOptions()
     session.intra_op_num_threads = threads
     session.inter_op_num_threads = 1
@@ -97,5 +104,8 @@ def _open(data: bytes, name: str, options: dict[str, str], threads: int) -> Any:
 
 
 def first_line(exc: BaseException) -> str:
-    """The first line of a foreign message, bounded."""
-    return (str(exc).strip().splitlines() or [type(exc).__name__])[0][:_TOLD]
+    """The first line of a foreign message; of a long one how it begins and ends."""
+    line = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
+    if len(line) <= _TOLD:
+        return line
+    return f"{line[: _TOLD // 2]} … {line[-_TOLD // 2 :]}"

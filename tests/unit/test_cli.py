@@ -188,3 +188,26 @@ def test_ctrl_c_has_its_own_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(cli, "cli", interrupted)
     assert _run(monkeypatch, "version") == 130
+
+
+def test_without_a_runtime_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not a traceback: exit code 2 and the three packages to choose from."""
+
+    def missing() -> None:
+        raise ModuleNotFoundError("No module", name="onnxruntime")
+
+    monkeypatch.setattr(cli, "cli", missing)
+    assert _run(monkeypatch, "run") == 2
+    assert "onnxruntime-openvino for Intel" in capsys.readouterr().err
+
+
+def test_any_other_missing_module_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is logged as one."""
+
+    def missing() -> None:
+        raise ModuleNotFoundError("No module", name="nowhere")
+
+    monkeypatch.setattr(cli, "cli", missing)
+    assert _run(monkeypatch, "run") == 1

@@ -37,6 +37,6 @@ def test_a_sum_is_a_score() -> None:
 
 def test_a_row_of_another_model_is_refused() -> None:
     """A row of the wrong length is never silently cut."""
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="scores for 4 labels"):
         CategoryMap(PAIRS).by_category(ROW[:3])
     assert len(CategoryMap(PAIRS)) == 4
