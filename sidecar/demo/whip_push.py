@@ -103,10 +103,10 @@ async def push(
     """
     pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     sender = pc.addTransceiver(track, direction="sendonly")
-    sender.setCodecPreferences(_only(target.codec))
+    sender.setCodecPreferences(only(target.codec))
     dtls = sender.sender.transport
     Gathering(dtls.transport._connection, IceSettings(), Stats())  # noqa: SLF001
-    link = _Link(pc, dtls, stop)
+    link = Link(pc, dtls, stop)
     try:
         async with _joined(target, pc, http):
             await link.up()
@@ -118,12 +118,13 @@ async def push(
         await pc.close()
 
 
-def _only(codec: Codec) -> list[RTCRtpCodecCapability]:
+def only(codec: Codec) -> list[RTCRtpCodecCapability]:
+    """What a connection can send that is of that codec."""
     offered = RTCRtpSender.getCapabilities("video").codecs
     return [c for c in offered if c.mimeType == f"video/{codec.value}"]
 
 
-class _Link:
+class Link:
     """Whether the connection is up, or broke; sets `stop` when it breaks."""
 
     def __init__(

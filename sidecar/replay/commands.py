@@ -43,11 +43,23 @@ def replay(  # noqa: PLR0913, PLR0917 - one parameter for each option
     ] = False,
     via: Annotated[
         str | None,
-        typer.Option(help="whip: send the video to --url, in real time, by WebRTC."),
+        typer.Option(
+            help="By WebRTC, in real time: whip: to --url; whep: at --listen."
+        ),
     ] = None,
     url: Annotated[str | None, typer.Option(help="Of the sidecar's WHIP.")] = None,
-    token: Annotated[
-        str | None, typer.Option(envvar="SIDECAR_REPLAY_TOKEN", help="For --url.")
+    listen: Annotated[
+        str, typer.Option(help="Where whep serves the video; port 0: a free one.")
+    ] = "127.0.0.1:0",
+    control: Annotated[
+        str | None,
+        typer.Option(help="URL of the sidecar's control API: it watches the video."),
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="For --url, --listen; or SIDECAR_REPLAY_TOKEN.")
+    ] = None,
+    control_token_file: Annotated[
+        Path | None, typer.Option(help="For --control; or SIDECAR_CONTROL_TOKEN.")
     ] = None,
     loss: Annotated[
         float, typer.Option(help="Share of packets lost.", min=0, max=0.9)
@@ -75,13 +87,18 @@ def replay(  # noqa: PLR0913, PLR0917 - one parameter for each option
     """Judge videos or recordings as if they were live, as fast as the machine goes."""
     from sidecar.log import setup
     from sidecar.replay.inputs import inputs
+    from sidecar.replay.network import Network
     from sidecar.replay.telling import Asked
 
     asked = Asked(labels, fail_under, tuple(prevalence or ()), junit, html, as_json)
     setup("console", "error")
     found = inputs(given)
     if via is not None:
-        _send(found, via, url, token, (loss, jitter_ms / 1000, kbps * 1000))
+        from sidecar.replay.sending import Sending
+
+        network = Network(loss, jitter_ms / 1000, kbps * 1000)
+        tokens = (token_file, control_token_file)
+        Sending(via, url, listen, control, *tokens, network).run(found, typer.echo)
         return
     with _stoppable() as stop:
         if diff is not None:
@@ -150,28 +167,6 @@ def _outcome(
 
 def _silent(_stream: str, _at: float, _length_s: float | None, _samples: int) -> None:
     """Nobody looks."""
-
-
-def _send(
-    given: "Inputs",
-    via: str,
-    url: str | None,
-    token: str | None,
-    network: tuple[float, float, float],
-) -> None:
-    import asyncio
-
-    from sidecar.replay.network import Network
-    from sidecar.replay.push import send
-
-    if via != "whip":
-        raise ConfigError(f"--via {via!r} is not known; use whip")
-    if url is None:
-        raise ConfigError("--via whip needs --url: the sidecar's /whip/STREAM")
-    if len(given.videos) != 1:
-        raise ConfigError("--via sends one video; give one")
-    ((name, path),) = given.videos.items()
-    asyncio.run(send(name, path, url, token, Network(*network)))
 
 
 def _diff(

@@ -7,6 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.replay.intervals import (
+    _binomial,
+    _poisson,
+    _root,
     needed_for_rate,
     needed_for_share,
     quantile,
@@ -91,3 +94,25 @@ def test_what_makes_no_sense_is_refused(wrong: object) -> None:
     assert callable(wrong)
     with pytest.raises(ValueError, match=r"hold|or more|within|above"):
         wrong()
+
+
+@given(st.integers(0, 40))
+def test_at_the_ends_an_interval_is_one_sided(of: int) -> None:
+    """No hit: down to 0; nothing but hits: up to 1."""
+    assert share(0, of + 1).low == 0.0
+    assert share(of + 1, of + 1).high == 1.0
+    assert rate(0, 1.0).low == 0.0
+
+
+def test_chances_that_are_certain() -> None:
+    """What cannot happen happens at most ever so often; what must, every time."""
+    assert _binomial(0, 5, 0.0) == 1.0
+    assert _binomial(4, 5, 1.0) == 0.0
+    assert _binomial(5, 5, 1.0) == 1.0
+    assert _poisson(0, 0.0) == 1.0
+
+
+def test_a_root_is_found_as_closely_as_numbers_go() -> None:
+    """Also where nothing lies between, and where the range is too wide for that."""
+    assert _root(lambda x: x - 0.25) == pytest.approx(0.25, abs=1e-15)
+    assert _root(lambda x: x - 1e-300) == pytest.approx(0.0, abs=1e-15)

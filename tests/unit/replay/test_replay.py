@@ -202,6 +202,7 @@ def test_where_nothing_can_be_written_is_told(folder: Path, tmp_path: Path) -> N
         (["--via", "rtmp"], "--via 'rtmp' is not known"),
         (["--via", "whip"], "--via whip needs --url"),
         (["--via", "whip", "--url", "http://127.0.0.1:9/whip/a"], "give one"),
+        (["--via", "whep"], "give one"),
     ],
 )
 def test_what_cannot_be_sent_is_told(
