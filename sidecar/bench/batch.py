@@ -111,7 +111,7 @@ async def _paced(
     rate = round(rate, 1)
     if rate > _ROOM * capacity:
         return PacedRow(rate)
-    bare = await asyncio.to_thread(bare_paced, stage.session, rate, settings.seconds)
+    bare = await bare_paced(stage.session, rate, settings.seconds)
     return PacedRow(rate, await stage.paced(rate, settings.seconds), bare)
 
 

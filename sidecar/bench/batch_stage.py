@@ -109,9 +109,7 @@ class Stage:
             found.append(await self._one(f"s{number}"))
 
         async with asyncio.TaskGroup() as group:
-            for number in range(count):
-                due = began + number / rate
-                await asyncio.sleep(max(0.0, due - time.monotonic()))
+            async for number in _evenly(began, rate, count):
                 group.create_task(look(number % 64), name="look")
         cpu_s, seconds = time.process_time() - cpu_s, time.monotonic() - began
         latencies_s, inferences_s = zip(*found, strict=True)
@@ -139,13 +137,24 @@ def bare_throughput(session: OnnxSession, batch: int, seconds: float) -> float:
     return batch * throughput(run, session.layout.callers, seconds)
 
 
-def bare_paced(session: OnnxSession, rate: float, seconds: float) -> Pace:
-    """`session.run` on one picture, then sleep until the next is due. Blocks."""
+async def bare_paced(session: OnnxSession, rate: float, seconds: float) -> Pace:
+    """`session.run` on one picture whenever the stage would be given one.
+
+    The same timer paces both: what it costs is no cost of the stage. It blocks the
+    loop while it runs.
+    """
     run = session.bare(1)
     count = max(2, round(rate * seconds))
     began, cpu_s = time.monotonic(), time.process_time()
-    for number in range(count):
-        time.sleep(max(0.0, began + number / rate - time.monotonic()))
+    async for _ in _evenly(began, rate, count):
         run()
     cpu_s, seconds = time.process_time() - cpu_s, time.monotonic() - began
     return Pace(rate, cpu_s, seconds)
+
+
+async def _evenly(began: float, rate: float, count: int) -> AsyncIterator[int]:
+    """0, 1, 2 …, each when it is due."""
+    for number in range(count):
+        due = began + number / rate
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        yield number

@@ -97,8 +97,9 @@ class Batcher:
         """
         waiter = self.enter(sample)
         try:
-            return await self.answer(waiter)
+            return await waiter.answer
         finally:
+            self.leave(waiter)
             # An exception keeps this frame, which would keep it, and the picture.
             del waiter, sample
 
@@ -127,10 +128,12 @@ class Batcher:
 
     def leave(self, waiter: Waiter) -> None:
         """Nobody waits for its answer any more; it may have one already."""
+        if waiter.answer.done() and not waiter.answer.cancelled():
+            waiter.answer.exception()  # it may have come just as the caller gave up
+            return
         if self._forget(waiter):  # the caller gave up
             self._stats.lost.labels("classify", "cancelled").inc()
-        if not waiter.answer.cancel() and not waiter.answer.cancelled():
-            waiter.answer.exception()  # it may have come just as the caller gave up
+        waiter.answer.cancel()
 
     async def run(self) -> None:
         """Serves until `drain`; once.
@@ -192,12 +195,16 @@ class Batcher:
     async def _pause(self, now: float) -> None:
         """Until something happens, or somebody is due."""
         wake_at = self._planner.next_wake(now, busy=self._busy)
-        delay = None if wake_at is None else max(0.0, wake_at - now)
+        if wake_at is None:
+            await self._wake.wait()
+            return
+        # Cheaper than `asyncio.timeout`, which would cancel this task each time.
+        loop = asyncio.get_running_loop()
+        due = loop.call_later(max(0.0, wake_at - now), self._wake.set)
         try:
-            async with asyncio.timeout(delay):
-                await self._wake.wait()
-        except TimeoutError:
-            pass  # somebody is due
+            await self._wake.wait()
+        finally:
+            due.cancel()
 
     def _begin(self, members: list[Waiter]) -> _Run:
         """Puts a batch on the engine's account."""
@@ -223,6 +230,7 @@ class Batcher:
         else:
             inference_s = self._take_up(run)
             self._recovered()
+            self._scored.inc(len(run.members))
             for member, row in zip(run.members, rows, strict=True):
                 self._answer(member, row, run.started, inference_s)
         self._runs.remove(run)
@@ -243,7 +251,6 @@ class Batcher:
         """Answers one member with what the model said."""
         sample = member.sample
         queue_s = max(0.0, started - sample.decoded_at)
-        self._scored.inc()
         self._queue_leg.observe(queue_s)
         self._inference_leg.observe(inference_s)
         scores = Scores(

@@ -1,9 +1,8 @@
 """What a row of a model's output says in the platform's words. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from sidecar.domain import Category, LabelScore
 
 ScoreRow = NDArray[np.float32]
+_Plan = tuple[tuple[Category, str, tuple[int, ...]], ...]
 
 # float32 has seven digits, and its last one depends on the processor.
 SCORE_DECIMALS: Final = 6
@@ -35,6 +35,11 @@ class CategoryMap:
 
     labels: tuple[tuple[str, Category | None], ...]
     combine: Combine = Combine.SUM
+    _plan: _Plan = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Works out once what every sample would have to otherwise."""
+        object.__setattr__(self, "_plan", _plan_of(self.labels))
 
     def __len__(self) -> int:
         """How many columns a row has."""
@@ -52,38 +57,38 @@ class CategoryMap:
         values = row.tolist()
         if len(values) != len(self.labels):
             raise ValueError(f"{len(values)} scores for {len(self.labels)} labels")
-        put_together = _sum if self.combine is Combine.SUM else _max
+        rounded = [round(value, SCORE_DECIMALS) for value in values]
+        if self.combine is Combine.MAX:
+            return {
+                category: self._highest(rounded, columns)
+                for category, _, columns in self._plan
+            }
         return {
-            category: put_together(
-                [
-                    LabelScore(round(values[column], SCORE_DECIMALS), name)
-                    for column, name in columns
-                ]
-            )
-            for category, columns in _columns(self.labels)
+            category: LabelScore(_sum(rounded, columns), label)
+            for category, label, columns in self._plan
         }
 
+    def _highest(self, scores: list[float], columns: tuple[int, ...]) -> LabelScore:
+        """The highest, the first of equals."""
+        column = max(columns, key=scores.__getitem__)
+        return LabelScore(scores[column], self.labels[column][0])
 
-@lru_cache(maxsize=64)
-def _columns(
-    labels: tuple[tuple[str, Category | None], ...],
-) -> tuple[tuple[Category, tuple[tuple[int, str], ...]], ...]:
-    """For each category its columns, with their names; worked out once a model."""
-    found: dict[Category, list[tuple[int, str]]] = {}
-    for column, (name, category) in enumerate(labels):
+
+def _plan_of(labels: tuple[tuple[str, Category | None], ...]) -> _Plan:
+    """For each category the names of its columns, joined, and the columns."""
+    found: dict[Category, list[int]] = {}
+    for column, (_, category) in enumerate(labels):
         if category is not None:
-            found.setdefault(category, []).append((column, name))
-    return tuple((category, tuple(columns)) for category, columns in found.items())
+            found.setdefault(category, []).append(column)
+    return tuple(
+        (category, "+".join(labels[column][0] for column in columns), tuple(columns))
+        for category, columns in found.items()
+    )
 
 
-def _sum(scores: list[LabelScore]) -> LabelScore:
+def _sum(scores: list[float], columns: tuple[int, ...]) -> float:
     """All of them as one; at most 1, float32 columns may sum to 1.0000001."""
-    if len(scores) == 1 and scores[0].score <= 1:
-        return scores[0]
-    total = round(sum(s.score for s in scores), SCORE_DECIMALS)
-    return LabelScore(min(1.0, total), "+".join(s.label for s in scores))
-
-
-def _max(scores: list[LabelScore]) -> LabelScore:
-    """The highest, the first of equals."""
-    return max(scores, key=lambda s: s.score)
+    if len(columns) == 1:
+        return min(1.0, scores[columns[0]])
+    total = sum(scores[column] for column in columns)
+    return min(1.0, round(total, SCORE_DECIMALS))

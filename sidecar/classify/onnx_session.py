@@ -139,10 +139,12 @@ class OnnxSession:
         if rows.shape != wanted or rows.dtype != np.float32:
             raise EngineError(f"scores of shape {rows.shape} instead of {wanted}")
         # NaN fails both comparisons.
-        if not (rows.min() >= -_ROUNDING and rows.max() <= 1 + _ROUNDING):
+        lowest, highest = rows.min(), rows.max()
+        if not (lowest >= -_ROUNDING and highest <= 1 + _ROUNDING):
             raise EngineError("scores are not finite numbers in 0…1")
-        clipped: Rows = np.clip(rows, 0.0, 1.0, out=rows)
-        return clipped
+        if lowest < 0 or highest > 1:
+            np.clip(rows, 0.0, 1.0, out=rows)
+        return rows
 
     def _open(self, settings: EngineSettings) -> tuple[Any, Got]:
         """The session, and what it runs on."""

@@ -7,7 +7,6 @@ of the streams' first samples the nearest deadline goes first, and a stream's se
 sample never goes before another stream's first.
 """
 
-import heapq
 from collections import deque
 from dataclasses import dataclass
 
@@ -103,12 +102,14 @@ class BatchPlanner:
         size = self._settings.max_batch_size
         if len(self) < size and (busy or not self._delay_is_over(now)):
             return Plan((), stale)
-        ranked = (
-            (rank, ticket.captured_at, self._offered_at[ticket.id], ticket.id, ticket)
+        offered_at = self._offered_at
+        ranked = [
+            (rank, ticket.captured_at, offered_at[ticket.id], ticket.id, ticket)
             for line in self._streams.values()
             for rank, ticket in enumerate(line)
-        )
-        batch = tuple(entry[-1] for entry in heapq.nsmallest(size, ranked))
+        ]
+        ranked.sort()
+        batch = tuple([entry[-1] for entry in ranked[:size]])
         for ticket in batch:
             self._remove(ticket)
         return Plan(batch, stale)
@@ -134,11 +135,12 @@ class BatchPlanner:
 
     def _drop_stale(self, now: float) -> list[GivenWay]:
         """Everybody whose age has reached the staleness budget."""
+        max_age_s = self._settings.max_age_s
         stale = [
             ticket
             for line in self._streams.values()
             for ticket in line
-            if now >= ticket.captured_at + self._settings.max_age_s
+            if now >= ticket.captured_at + max_age_s
         ]
         for ticket in stale:
             self._remove(ticket)
@@ -170,6 +172,7 @@ class BatchPlanner:
         """Forgets a waiting ticket."""
         del self._offered_at[ticket.id]
         line = self._streams[ticket.stream_id]
-        line.remove(ticket)
-        if not line:
+        if len(line) == 1:  # as nearly always
             del self._streams[ticket.stream_id]
+        else:
+            line.remove(ticket)

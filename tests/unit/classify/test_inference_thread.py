@@ -1,5 +1,6 @@
 """The threads: order, and no caller left hanging."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -174,3 +175,15 @@ def test_a_job_that_never_ends_does_not_hold_the_exit(
         thread.close()
     hold.set()
     assert stuck.result(1)
+
+
+@pytest.mark.parametrize(("before_s", "after_s"), [(0.005, 0.0001), (0.00002, 0.00002)])
+def test_the_interpreter_is_handed_over_often(before_s: float, after_s: float) -> None:
+    """No batch waits for a busy loop's turn to end; a shorter interval stays."""
+    whole = sys.getswitchinterval()
+    sys.setswitchinterval(before_s)
+    try:
+        InferenceThreads("t").close()
+        assert sys.getswitchinterval() == pytest.approx(after_s)
+    finally:
+        sys.setswitchinterval(whole)
