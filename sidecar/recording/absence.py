@@ -85,7 +85,8 @@ class _Watch:
                 wait_until = max(wait_until, self.fired_at + self.rule.cooldown_s)
             if not self.armed:
                 wait_until = math.inf
-        elif self.seen_at is not None and not self.blind:
+        else:
+            assert self.seen_at is not None  # who was never seen is waited for
             wait_until = self.seen_at + self.policy.stale_after_s
         if math.isinf(wait_until):
             return math.inf

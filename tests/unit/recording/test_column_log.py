@@ -98,3 +98,14 @@ def test_a_fork_stays_as_it_was() -> None:
     assert (len(fork), len(fork.snapshot())) == (4, 4)
     assert fork.snapshot().until == 6.0
     assert len(log.snapshot()) == 5
+
+
+def test_after_a_long_silence_everything_before_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was in force before it is too old altogether."""
+    monkeypatch.setattr(column_log, "_CHUNK", 10)
+    log = ColumnLog(max_age_s=20.0)
+    for at in [*range(10), 1000]:
+        log.add(sample(A, float(at), {X: 0.5}, late=0.0))
+    assert log.snapshot().at.tolist() == [1000.0]

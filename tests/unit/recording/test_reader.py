@@ -112,3 +112,10 @@ def test_any_bytes_are_read_or_refused(
     path.write_bytes(gzip.compress(data) if packed else data)
     with suppress(RecordingError):
         _read(path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="Linux only")
+def test_a_disk_that_cannot_be_read_is_told() -> None:
+    """With the file; the first page of a process's memory is such a place."""
+    with pytest.raises(RecordingError, match=r"/proc/self/mem:1: Input/output error"):
+        _read(Path("/proc/self/mem"))

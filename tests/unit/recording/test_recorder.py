@@ -97,6 +97,30 @@ def test_what_is_put_is_written_by_the_close(tmp_path: Path) -> None:
     assert bench.written == 2
 
 
+def test_what_has_no_scores_is_written_as_well(tmp_path: Path) -> None:
+    """On the recording's clock, too; who was looked at or not counts alike."""
+    bench = Bench(tmp_path)
+    bench.recorder.put(Entry(EntryKind.ENDED, STREAMS[0], 51.0, VerdictState.CLEAR))
+    bench.recorder.start()
+    bench.recorder.close()
+    assert bench.read() == ([1.0], 0)
+
+
+def test_a_disk_that_stays_full_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the end once more, and what is lost is counted."""
+    bench = Bench(tmp_path)
+    failed = threading.Event()
+    with _failing(monkeypatch, "flush", failed):
+        bench.recorder.start()
+        _wait(lambda: bench.recorder.fault is not None, threading.Event())
+        failed.clear()
+        bench.recorder.close()
+        assert failed.is_set()
+    assert bench.recorder.fault == "No space left on device"
+
+
 def test_too_many_are_counted_and_told(tmp_path: Path) -> None:
     """The queue is bounded; the recording says how many are missing."""
     bench = Bench(tmp_path, limit=2)

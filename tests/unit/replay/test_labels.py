@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sidecar.domain import Category
 from sidecar.errors import ConfigError
+from sidecar.replay import labels
 from sidecar.replay.labels import Episode, Label, episodes, parse_labels, read_labels
 
 EPOCH = datetime(2026, 11, 27, 10, 0, tzinfo=UTC)
@@ -64,6 +65,19 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="not UTF-8"):
         read_labels(tmp_path / "b.csv", EPOCH)
+
+
+def test_a_file_beyond_all_measure_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it is read as CSV; one that just fits is not."""
+    path = tmp_path / "labels.csv"
+    path.write_text(HEAD)
+    monkeypatch.setattr(labels, "_MOST_BYTES", len(HEAD))
+    assert read_labels(path, EPOCH) == []
+    path.write_text(HEAD + "\n")
+    with pytest.raises(ConfigError, match=f"larger than {len(HEAD)} bytes; split it"):
+        read_labels(path, EPOCH)
 
 
 @given(st.text() | st.text().map(lambda rest: HEAD + rest))

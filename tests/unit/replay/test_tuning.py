@@ -21,6 +21,8 @@ from sidecar.recording.folder import OneFile
 from sidecar.recording.lines import Session
 from sidecar.replay.calibration import calibrate
 from sidecar.replay.labels import Episode, Label
+from sidecar.replay.metrics import figures
+from sidecar.replay.tuned import policy_text
 from sidecar.replay.tuning import Data, Tuned, Wishes, require_enough, tune
 from sidecar.replay.virtual import EPOCH
 from tests.unit.recording.test_whatif import V, X, sample
@@ -161,6 +163,29 @@ def test_a_long_stream_weighs_no_more_than_a_short_one() -> None:
     assert calibrate(both, X, spans).ece == pytest.approx(
         calibrate(columns, X, spans).ece
     )
+
+
+def test_a_half_without_a_case_has_no_recall(tuned: Tuned) -> None:
+    """The file says so rather than 0."""
+    nothing = figures({"s": 9.0}, [], [], columns_of([]))
+    calibration = calibrate(*_with_category(_overconfident()))
+    halves = replace(tuned, held_out=(nothing, nothing))
+    text = policy_text([halves], [calibration], WISHES, EPOCH)
+    assert "recall on the other: none, none" in text
+
+
+def test_streams_that_another_model_saw_do_not_count() -> None:
+    """Nothing is known of this category there."""
+    columns, spans = _overconfident()
+    entries = [
+        sample(Stream(f"s{n}", SourceKind.WHEP), float(t), {X: s}, late=0.0)
+        for n, s in ((n, 0.99 if n < 4 else 0.01) for n in range(8))
+        for t in range(10)
+    ]
+    other = Stream("other", SourceKind.WHEP)
+    entries += [sample(other, float(t), {V: 0.99}, late=0.0) for t in range(10)]
+    both = columns_of(entries)
+    assert calibrate(both, X, spans) == calibrate(columns, X, spans)
 
 
 @pytest.fixture
