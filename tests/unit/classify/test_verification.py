@@ -40,7 +40,7 @@ def test_a_sound_model_passes(tmp_path: Path) -> None:
         "resize",
     ]
     assert "Transpose, Cast, Mul, Add, Softmax" in report.checks[1].detail
-    assert "fed rgb; red and blue differ by 0.9" in report.checks[6].detail
+    assert "fed rgb; blue for red moves a score by 0.9" in report.checks[6].detail
     assert "instead of area moves a score by 0." in report.checks[7].detail
 
 
@@ -99,6 +99,23 @@ def test_a_picture_that_suffers_from_company_is_told(tmp_path: Path) -> None:
     )
     report = verify(load(write(tmp_path / "m", model, card())))
     assert list(failed(report)) == ["batch"]
+
+
+def test_a_net_that_is_blind_to_colours_is_told(tmp_path: Path) -> None:
+    """Nothing is wrong with it, but nothing was tried either."""
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["m"], axes=[1, 2, 3], keepdims=1),
+        helper.make_node("Flatten", ["m"], ["f"], axis=1),
+        helper.make_node("Concat", ["f", "f", "f"], ["y"], axis=1),
+    ]
+    model = model_of(
+        nodes,
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, SIDE, SIDE])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])],
+    )
+    report = verify(load(write(tmp_path / "m", model, card())))
+    assert report.ok, failed(report)
+    assert "too little to tell the order" in report.checks[6].detail
 
 
 def test_colours_that_are_swapped_on_the_way_are_told(
