@@ -3,26 +3,14 @@
 What a conversion is proved against. It shares nothing with `graph.py`.
 """
 
-from typing import Final
-
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from sidecar.classify.card import ModelInput
+from sidecar.classify.opening import ORT_ERRORS, first_line
 from sidecar.domain import Picture
 from sidecar.errors import ManifestError
-
-# onnxruntime's exceptions share no base; its Python layer adds ValueError and friends.
-_ERRORS: Final[tuple[type[Exception], ...]] = (
-    *(
-        kind
-        for kind in vars(ort_state).values()
-        if isinstance(kind, type) and issubclass(kind, Exception)
-    ),
-    *(ValueError, RuntimeError, MemoryError),
-)
 
 
 def raw_output(
@@ -41,9 +29,9 @@ def raw_output(
             data, options, providers=["CPUExecutionProvider"]
         )
         found = session.run([output], {spec.name: fed(spec, picture)})[0]
-    except _ERRORS as exc:
-        first = (str(exc).strip().splitlines() or [type(exc).__name__])[0][:200]
-        raise ManifestError(f"onnxruntime cannot run the file: {first}") from exc
+    except ORT_ERRORS as exc:
+        told = f"onnxruntime cannot run the file: {first_line(exc)}"
+        raise ManifestError(told) from exc
     return np.asarray(found, np.float32)
 
 

@@ -4,8 +4,8 @@ A model's manifest names the method and the fit; scores depend on both (nsfwjs's
 probabilities move by up to .60 under another method, docs/models.md). swscale does the
 usual methods. `bilinear_align_corners` is TensorFlow's `resize_bilinear` with
 `align_corners`, which swscale does not have: four samples a pixel and no averaging,
-exact to half a level. 1.7 ms for 720p to 224x224, of which 0.5 are swscale's conversion
-to RGB (one EPYC core); 0.7 ms for `area`.
+exact to half a level. 2 ms of CPU for 720p to 224x224, of which 0.5 are swscale's
+conversion to RGB, against 0.7 for `area` (benchmarks/resize_cost.py, a busy EPYC core).
 
 Asked for packed RGB, swscale leaves out half of the colour's columns and rounds down:
 4 levels off in the mean, 18 for one value in a hundred, on a clip of coloured blocks.

@@ -6,9 +6,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
+from PIL import Image
 
+from sidecar.classify.catalogue import bundled_models
 from sidecar.classify.manifest import load
 from sidecar.classify.onnx_session import OnnxSession
 from sidecar.classify.reference import read
@@ -16,6 +20,7 @@ from sidecar.domain import Category
 from sidecar.models import npm
 from sidecar.models.nsfwjs import PACKAGE
 from sidecar.sample.resize import resized
+from tests.e2e.conftest import Site
 from tests.e2e.processes import program
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -92,6 +97,50 @@ def test_the_conversion_says_what_the_original_says(
     assert said[Category.SEXUAL_EXPLICIT].label == "Hentai+Porn"
     assert said[Category.SEXUAL_SUGGESTIVE].label == "Sexy"
     assert Category.OTHER not in said
+
+
+def photograph(path: Path) -> Path:
+    """A video that shows `chelsea`, whole, for ten seconds."""
+    shown = Image.open(bundled_models() / "nsfwjs" / "reference" / "chelsea.png")
+    wide, high = (side // 2 * 2 for side in shown.size)
+    pixels = np.asarray(shown.crop((0, 0, wide, high)))
+    frame = VideoFrame.from_ndarray(pixels, format="rgb24")
+    with av.open(str(path), "w", format="mp4") as container:
+        track = container.add_stream("libx264", rate=10)
+        track.width, track.height, track.pix_fmt = wide, high, "yuv420p"
+        track.options = {"crf": "8", "preset": "veryfast"}
+        track.codec_context.gop_size = 5
+        for _ in range(100):
+            container.mux(track.encode(frame.reformat(format="yuv420p")))
+        container.mux(track.encode(None))
+    return path
+
+
+def test_a_stream_gets_the_original_s_scores(
+    tarball: Path, site: Site, tmp_path: Path
+) -> None:
+    """Encoded, decoded, resized, scored, sent: within .1 of nsfwjs's own word."""
+    models = tmp_path / "models"
+    words = ("--tarball", str(tarball), "--models-dir", str(models))
+    done = sidecar(tmp_path, "models", "import", "nsfwjs", *words)
+    assert done.returncode == 0, done.stderr
+    clip = photograph(tmp_path / "chelsea.mp4")
+    site.sidecar(
+        model="nsfwjs",
+        models_dir=str(models),
+        streams=[{"id": "cat", "file": {"path": str(clip), "loop": True}}],
+        mqtt={"host": "127.0.0.1", "port": site.broker.port, "scores": True},
+    )
+    heard = site.collector.wait(lambda h: h.kind == "scores", 30, "scores of the cat")
+    manifest = load(models / "nsfwjs")
+    (wanted,) = (
+        known.scores for known in read(models / "nsfwjs", 5) if known.name == "chelsea"
+    )
+    said = {word: part["score"] for word, part in heard.body["categories"].items()}
+    assert heard.body["model"] == {"name": "nsfwjs", "hash": manifest.ref.hash}
+    assert set(said) == {"safe", "sexual.explicit", "sexual.suggestive"}
+    assert said["safe"] == pytest.approx(wanted[2], abs=0.1)
+    assert said["sexual.explicit"] == pytest.approx(wanted[1] + wanted[3], abs=0.1)
 
 
 def test_a_changed_tarball_is_refused(tarball: Path, tmp_path: Path) -> None:
