@@ -12,6 +12,7 @@ from sidecar.app.intake import FileInput, InProcess, Intake, InWorkers
 from sidecar.clock import SystemClock
 from sidecar.domain import Codec, Sample
 from sidecar.errors import StreamUnavailable, StreamUnsupported, UnsupportedReason
+from sidecar.ingest import sdp
 from sidecar.ingest.peer import ReceivingPeer, real_peers
 from sidecar.sample.audit import AuditSettings
 from sidecar.sample.cadence import CadenceSettings
@@ -137,6 +138,24 @@ async def test_what_cannot_be_used_is_refused_alike(opened: Opened) -> None:
             await peer.answer_to(await sender.offer())
             with pytest.raises(ValueError, match=r".+"):
                 await peer.add_candidates("a=candidate:nonsense")
+        finally:
+            await peer.close()
+            await sender.close()
+
+
+@intakes
+async def test_candidates_may_come_afterwards(opened: Opened) -> None:
+    """An offer without any, then its candidates: connected, as a browser does it."""
+    stats = Stats()
+    async with opened(stats) as intake:
+        peer, sender = _peer(intake, stats), Sender(Codec.VP8)
+        try:
+            offer, fragment = sdp.trickled(await sender.offer())
+            assert "a=candidate" not in offer
+            await sender.accept(await peer.answer_to(offer))
+            await peer.add_candidates(fragment)
+            await peer.wait_connected(5.0)
+            assert await _take(intake.sampler("s", OFTEN), peer, 1)
         finally:
             await peer.close()
             await sender.close()
