@@ -75,8 +75,8 @@ class Pool:
 
     @property
     def failing(self) -> bool:
-        """Whether a worker ends again and again, so that cores lie idle."""
-        return bool(self._failing)
+        """Whether none runs (yet), or one ends again and again: cores lie idle."""
+        return bool(self._failing) or not self._running
 
     def starts(self, name: str) -> None:
         """A worker is being started."""

@@ -8,7 +8,7 @@ import pytest
 from sidecar.app.build import App
 from sidecar.app.control import AppControl
 from sidecar.app.inbox import Inbox
-from sidecar.app.spec import Origin
+from sidecar.app.spec import Origin, StreamSpec
 from sidecar.publish.inbound import Report, SetStream
 from sidecar.web.ports import PutOutcome
 from sidecar.web.problems import (
@@ -132,21 +132,26 @@ async def test_of_two_requests_at_once_one_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").touch()
     async with app_house(tmp_path) as app:
         control = _control(app)
+        await control.put("s", FILE)
         urls = ("http://127.0.0.1:9", "http://127.0.0.1:7")  # tried for ever
         wished = [StreamRequest.model_validate({"whep": {"url": u}}) for u in urls]
-        await control.put("s", FILE)
+        settings = [control._settings("s", request) for request in wished]
+        specs = [app.factory.from_config(one, Origin.API) for one in settings]
         async with asyncio.TaskGroup() as group:
-            puts = [group.create_task(_outcome(control, r)) for r in wished]
-        assert sorted(put.result() for put in puts) == ["conflict", "updated"]
+            puts = [group.create_task(_outcome(control, spec)) for spec in specs]
+        assert [put.result() for put in puts] == ["conflict", "updated"]
+        assert app.streams.spec("s") is specs[1]
         await control.delete("s")
         assert len(app.streams) == 0
 
 
-async def _outcome(control: AppControl, request: StreamRequest) -> str:
+async def _outcome(control: AppControl, spec: StreamSpec) -> str:
+    """Of a PUT whose settings are read already, so that the two do meet."""
     try:
-        return (await control.put("s", request)).value
+        await control._replace(spec)
     except StreamConflict:
         return "conflict"
+    return "updated"
 
 
 async def test_a_cut_publisher_who_came_back_can_still_be_cleared(

@@ -8,6 +8,8 @@ from pydantic import ValidationError
 from sidecar.app.workforce import worker_count
 from sidecar.config import Config
 from sidecar.config.schema import IngestConfig
+from sidecar.stats import Stats
+from tests.fakes.workers import silent_worker
 from tests.unit.app.app_house import app_house
 from tests.unit.app.test_sampling_stages import LEAST
 
@@ -59,20 +61,20 @@ def test_elsewhere_than_on_linux_there_are_no_workers(
 
 
 @pytest.mark.anyio
-async def test_a_failing_worker_turns_readiness_red(tmp_path: Path) -> None:
-    """And the status degraded, until it holds."""
+async def test_without_a_worker_it_is_not_ready(tmp_path: Path) -> None:
+    """Until the first one runs nobody should be sent here."""
     async with app_house(tmp_path, ingest={"workers": 2}) as app:
         assert [keeper.name for keeper in app.keepers] == ["w1", "w2"]
         pool = app.keepers[0]._pool
         seen = []
-        for failing in (False, True, False):
-            if failing:
-                pool.fails("w1")
-            else:
-                pool.holds("w1")
-            app.beat.beat()
-            seen.append("workers" in {f.component for f in app.beat._health.faults})
-        assert seen == [False, True, False]
+        async with silent_worker("w1", Stats()) as worker:
+            for join in (False, True):
+                if join:
+                    pool.joins(worker)
+                app.beat.beat()
+                faults = {fault.component for fault in app.beat._health.faults}
+                seen.append("workers" in faults)
+        assert seen == [True, False]
 
 
 @pytest.mark.anyio

@@ -156,11 +156,13 @@ async def test_a_close_does_not_wait_for_a_worker_that_hangs(
 
 async def test_a_failing_worker_shows_until_it_holds() -> None:
     """One is enough: a core lies idle, and streams crowd on the others."""
-    pool = Pool(("w1", "w2"), Stats())
-    shown = [pool.failing]
-    pool.fails("w1")
-    pool.fails("w2")
-    pool.holds("w1")
-    shown.append(pool.failing)
-    pool.holds("w2")
-    assert [*shown, pool.failing] == [False, True, False]
+    async with house() as (h, first, _):
+        shown = [h.pool.failing]  # none runs yet
+        h.pool.joins(first)
+        shown.append(h.pool.failing)
+        h.pool.fails("w2")
+        shown.append(h.pool.failing)
+        h.pool.holds("w2")
+        shown.append(h.pool.failing)
+        h.pool.loses("w1", "gone")
+        assert [*shown, h.pool.failing] == [True, False, True, False, True]
