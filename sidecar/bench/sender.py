@@ -9,7 +9,6 @@ import asyncio
 import json
 import random
 import sys
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -31,6 +30,8 @@ from aiortc.rtp import AnyRtcpPacket, RtcpPsfbPacket, RtcpRtpfbPacket
 from sidecar.bench.child import Message, serve
 from sidecar.bench.clip import EncodedPicture, load
 from sidecar.domain import Codec
+from sidecar.ingest import aiortc_bend
+from sidecar.ingest.aiortc_bend import ice_connection
 from sidecar.ingest.ice import Gathering, IceSettings
 from sidecar.stats import Stats
 
@@ -127,15 +128,13 @@ class _Stream:
         known = RTCRtpSender.getCapabilities("video").codecs
         wanted = {settings.codec, "rtx"}
         transceiver.setCodecPreferences([c for c in known if c.name in wanted])
-        sender: Any = transceiver.sender
-        self._heard: Callable[[AnyRtcpPacket], Awaitable[None]]
-        self._heard = sender._handle_rtcp_packet  # noqa: SLF001
-        sender._handle_rtcp_packet = self._hear  # noqa: SLF001
-        sender._next_encoded_frame = self._next  # noqa: SLF001
+        sender = transceiver.sender
+        self._heard = aiortc_bend.overhear_rtcp(sender, self._hear)
+        aiortc_bend.send_encoded(sender, self._next)
         dtls = sender.transport
-        Gathering(dtls.transport._connection, IceSettings(), Stats())  # noqa: SLF001
+        Gathering(ice_connection(dtls.transport), IceSettings(), Stats())
         if settings.loss:
-            dtls._send_rtp = self._lossy(dtls._send_rtp)  # noqa: SLF001
+            aiortc_bend.redirect(dtls, self._lossy)
 
     async def _next(self, _codec: object) -> RTCEncodedFrame:
         now = asyncio.get_running_loop().time()
@@ -157,9 +156,7 @@ class _Stream:
                 self._head.skip_to_keyframe()
         await self._heard(packet)
 
-    def _lossy(
-        self, send: Callable[[bytes], Awaitable[None]]
-    ) -> Callable[[bytes], Awaitable[None]]:
+    def _lossy(self, send: aiortc_bend.Send) -> aiortc_bend.Send:
         chance = random.Random(1)  # noqa: S311 - repeatable, not secret
 
         async def some(data: bytes) -> None:

@@ -21,6 +21,7 @@ from aiortc import (
 from sidecar.clock import SystemClock
 from sidecar.demo.scene_track import SceneTrack, Tell
 from sidecar.domain import Codec
+from sidecar.ingest.aiortc_bend import ice_connection
 from sidecar.ingest.ice import Gathering, IceSettings
 from sidecar.stats import Stats
 from sidecar.testcard.clip import Scene
@@ -105,8 +106,13 @@ async def push(
     sender = pc.addTransceiver(track, direction="sendonly")
     sender.setCodecPreferences(only(target.codec))
     dtls = sender.sender.transport
+<<<<<<< HEAD
     Gathering(dtls.transport._connection, IceSettings(), Stats())  # noqa: SLF001
     link = Link(pc, dtls, stop)
+=======
+    Gathering(ice_connection(dtls.transport), IceSettings(), Stats())
+    link = _Link(pc, dtls, stop)
+>>>>>>> 3b963a1 (What is private in aiortc is touched in one module)
     try:
         async with _joined(target, pc, http):
             await link.up()

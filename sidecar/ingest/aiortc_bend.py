@@ -7,7 +7,7 @@ check at import, and its test.
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from importlib import metadata
 from types import CodeType
 from typing import Any, Final
@@ -20,6 +20,8 @@ from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpRouter
 from aiortc.rtcicetransport import RTCIceGatherer, RTCIceTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtcrtpsender import RTCRtpSender
+from aiortc.rtp import AnyRtcpPacket
+from pylibsrtp import Session
 
 # Function -> names (attributes, globals, constants of keywords) its code must mention.
 REQUIRED: Final[tuple[tuple[Callable[..., Any], tuple[str, ...]], ...]] = (
@@ -31,6 +33,7 @@ REQUIRED: Final[tuple[tuple[Callable[..., Any], tuple[str, ...]], ...]] = (
     ),
     (RTCPeerConnection._RTCPeerConnection__connect, ("receive",)),  # type: ignore[attr-defined] # noqa: SLF001
     (RTCRtpSender.__init__, ("_ssrc",)),
+    (RTCRtpSender._run_rtp, ("_next_encoded_frame",)),  # noqa: SLF001
     (RTCDtlsTransport._recv_next, ("_rx_srtp", "unprotect", "unprotect_rtcp")),  # noqa: SLF001
     (RTCDtlsTransport._RTCDtlsTransport__run, ("_handle_disconnect", "_rtp_router")),  # type: ignore[attr-defined] # noqa: SLF001
     (RTCDtlsTransport._send_rtp, ("protect_rtcp", "_send")),  # noqa: SLF001
@@ -51,6 +54,9 @@ REQUIRED: Final[tuple[tuple[Callable[..., Any], tuple[str, ...]], ...]] = (
     (Connection.data_received, ("_queue", "put_nowait")),
     (StunProtocol.datagram_received, ("local_candidate", "data_received")),
 )
+
+Send = Callable[[bytes], Coroutine[Any, Any, None]]
+HearRtcp = Callable[[AnyRtcpPacket], Awaitable[None]]
 
 _PACKAGES: Final = ("aiortc", "aioice")
 _PROFILES: Final = ("4d001f", "64001f", "640c1f")  # main, high, constrained high
@@ -106,6 +112,66 @@ def know_more_h264_profiles() -> None:
                 parameters={"apt": number},
             )
         )
+
+
+def ice_connection(transport: RTCIceTransport) -> Connection:
+    """The ICE agent under a transport, for its sockets and its pairs."""
+    return transport._connection  # noqa: SLF001
+
+
+def expect_candidates(gatherer: RTCIceGatherer) -> None:
+    """Lets remote candidates be added again, after an ICE restart."""
+    gatherer._remote_candidates_end = False  # noqa: SLF001
+
+
+def lost_path(transport: RTCDtlsTransport) -> bool:
+    """Whether the path under a transport broke, rather than its peer leaving."""
+    return ice_connection(transport.transport)._closing  # noqa: SLF001
+
+
+def put_receiver(transceiver: RTCRtpTransceiver, receiver: object) -> None:
+    """Puts a receiver of our own in the place of aiortc's, which decodes."""
+    transceiver._RTCRtpTransceiver__receiver = receiver  # type: ignore[attr-defined] # noqa: SLF001
+
+
+def register(transport: RTCDtlsTransport, receiver: Any) -> None:  # noqa: ANN401
+    """Lets a receiver of our own be told when the transport ends."""
+    transport._rtp_router.register_receiver(receiver, [], [])  # noqa: SLF001
+
+
+def unregister(transport: RTCDtlsTransport, receiver: Any) -> None:  # noqa: ANN401
+    """The opposite of `register`."""
+    transport._unregister_rtp_receiver(receiver)  # noqa: SLF001
+
+
+def feedback_path(transceiver: RTCRtpTransceiver) -> tuple[Send, int]:
+    """What sends RTCP to the peer, and the SSRC to send it from."""
+    send = transceiver.receiver.transport._send_rtp  # noqa: SLF001
+    return send, transceiver.sender._ssrc  # noqa: SLF001
+
+
+def srtp(transport: RTCDtlsTransport) -> Session:
+    """What decrypts the peer's packets; there once the transport is connected."""
+    return transport._rx_srtp  # noqa: SLF001
+
+
+def redirect(transport: RTCDtlsTransport, through: Callable[[Send], Send]) -> Send:
+    """Lets what is sent go `through` something; what sent it before."""
+    before = transport._send_rtp  # noqa: SLF001
+    transport._send_rtp = through(before)  # type: ignore[assignment,method-assign] # noqa: SLF001
+    return before
+
+
+def overhear_rtcp(sender: Any, hear: HearRtcp) -> HearRtcp:  # noqa: ANN401
+    """Lets `hear` have a sender's incoming RTCP; what it went to before."""
+    before: HearRtcp = sender._handle_rtcp_packet  # noqa: SLF001
+    sender._handle_rtcp_packet = hear  # noqa: SLF001
+    return before
+
+
+def send_encoded(sender: Any, following: Callable[[object], Awaitable[Any]]) -> None:  # noqa: ANN401
+    """Lets a sender take pictures that are encoded already, one after another."""
+    sender._next_encoded_frame = following  # noqa: SLF001
 
 
 def running_for(connection: RTCPeerConnection) -> set[asyncio.Task[Any]]:

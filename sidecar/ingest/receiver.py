@@ -17,7 +17,11 @@ from aiortc.sdp import SessionDescription, candidate_from_sdp, candidate_to_sdp
 from sidecar.clock import Clock
 from sidecar.domain import AccessUnit, Codec
 from sidecar.errors import StreamUnavailable, StreamUnsupported, UnsupportedReason
-from sidecar.ingest.aiortc_bend import running_for
+from sidecar.ingest.aiortc_bend import (
+    expect_candidates,
+    ice_connection,
+    running_for,
+)
 from sidecar.ingest.ice import Gathering, IceServer, IceSettings
 from sidecar.ingest.sdp import fragment, restarted
 from sidecar.ingest.source import AccessUnitSource, Want
@@ -96,7 +100,7 @@ class Peer:
         transceiver = self._connection.addTransceiver("video", direction="recvonly")
         self._transceiver = transceiver
         self._transport = transceiver.receiver.transport.transport
-        self._gathering = Gathering(self._transport._connection, ice, stats)  # noqa: SLF001
+        self._gathering = Gathering(ice_connection(self._transport), ice, stats)
         self._receiver = TrackReceiver(
             transceiver, stream_id, self._gathering.door, clock, stats, packet_timeout_s
         )
@@ -163,7 +167,7 @@ class Peer:
                 is_usable_candidate(line.removeprefix("a=candidate:"))
         ufrag, password = self._gathering.restart(theirs.ufrag, theirs.pwd)
         gatherer = self._transport.iceGatherer
-        gatherer._remote_candidates_end = False  # noqa: SLF001
+        expect_candidates(gatherer)
         await self.add_candidates(theirs.text)
         return restarted(
             ufrag,

@@ -73,18 +73,15 @@ class TrackReceiver:
         self._asking: asyncio.TimerHandle | None = None  # a PLI that is to be sent
         self._ssrc: int | None = None
         self._ends_stream = EndsStream(stream_id, self.buffer)
-        self._feedback = Feedback(
-            self.transport._send_rtp,  # noqa: SLF001
-            transceiver.sender._ssrc,  # noqa: SLF001
-            stats,
-        )
+        send, ssrc = aiortc_bend.feedback_path(transceiver)
+        self._feedback = Feedback(send, ssrc, stats)
         self.path = PacketPath(
             stream_id, self.buffer, self._feedback, stats, packet_timeout_s
         )
         gate = Gate(min(_REST_S, packet_timeout_s))
         self._gatekeeper = Gatekeeper(gate, door, self.path, clock, stats)
         self._lost_path = StreamUnavailable(stream_id, "the network path was lost")
-        transceiver._RTCRtpTransceiver__receiver = self  # type: ignore[attr-defined] # noqa: SLF001
+        aiortc_bend.put_receiver(transceiver, self)
 
     def described(self, sprop: Mapping[int, str], ignored: frozenset[int]) -> None:
         """What the remote description says beside what aiortc reads in it.
@@ -140,7 +137,7 @@ class TrackReceiver:
         if self._timer is not None or self.buffer.ended:
             return
         self.path.begin(self._agreement(parameters), self._clock.monotonic())
-        self.transport._rtp_router.register_receiver(self, [], [])  # noqa: SLF001
+        aiortc_bend.register(self.transport, self)
         self._door.media = self._received
         self._door.rtcp = self._reported
         self._schedule()
@@ -164,7 +161,7 @@ class TrackReceiver:
         self._door.media = self._door.rtcp = None
         if self._timer is not None:
             self._timer.cancel()
-            self.transport._unregister_rtp_receiver(self)  # noqa: SLF001
+            aiortc_bend.unregister(self.transport, self)
 
     def setTransport(self, transport: RTCDtlsTransport) -> None:  # noqa: N802
         """Part of aiortc's interface, for bundled sections; there is but one here."""
@@ -189,7 +186,7 @@ class TrackReceiver:
 
     def _handle_disconnect(self) -> None:
         """The DTLS transport ended: the peer left, or the path under it broke."""
-        if self.transport.transport._connection._closing:  # noqa: SLF001
+        if aiortc_bend.lost_path(self.transport):
             self.buffer.fail(self._lost_path)
         self.buffer.close()
 
@@ -202,7 +199,7 @@ class TrackReceiver:
     def _reported(self, datagram: bytes) -> None:
         """One RTCP packet, encrypted, as it came from the socket."""
         try:
-            data = self.transport._rx_srtp.unprotect_rtcp(datagram)  # noqa: SLF001
+            data = aiortc_bend.srtp(self.transport).unprotect_rtcp(datagram)
         except (SrtpError, ValueError):
             return  # not from our peer, repeated, or longer than any packet
         with self._ends_stream:
@@ -262,7 +259,7 @@ class TrackReceiver:
     def _decrypted(self, datagram: bytes) -> bytes | None:
         """Its payload; None if it is not from our peer, repeated, or malformed."""
         try:
-            packet = self.transport._rx_srtp.unprotect(datagram)  # noqa: SLF001
+            packet = aiortc_bend.srtp(self.transport).unprotect(datagram)
         except (SrtpError, ValueError):  # the latter: longer than any packet
             return None
         return rtp_header.payload_of(packet)

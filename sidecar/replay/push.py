@@ -13,6 +13,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from sidecar.demo.whip_push import PublishFailed, Target, push
 from sidecar.errors import StreamUnavailable
+from sidecar.ingest import aiortc_bend
 from sidecar.ingest.video_file import FilePicture, VideoFile
 from sidecar.replay.network import Network
 from sidecar.replay.source import Timeline
@@ -80,8 +81,7 @@ class Way:
         """From now on what `dtls` sends goes this way."""
         if self._network.perfect:
             return
-        self._send = dtls._send_rtp  # noqa: SLF001
-        dtls._send_rtp = self._enter  # type: ignore[method-assign]  # noqa: SLF001
+        self._send = aiortc_bend.redirect(dtls, lambda _: self._enter)
 
     async def _enter(self, data: bytes) -> None:
         assert self._send is not None
