@@ -106,13 +106,8 @@ async def push(
     sender = pc.addTransceiver(track, direction="sendonly")
     sender.setCodecPreferences(only(target.codec))
     dtls = sender.sender.transport
-<<<<<<< HEAD
-    Gathering(dtls.transport._connection, IceSettings(), Stats())  # noqa: SLF001
-    link = Link(pc, dtls, stop)
-=======
     Gathering(ice_connection(dtls.transport), IceSettings(), Stats())
-    link = _Link(pc, dtls, stop)
->>>>>>> 3b963a1 (What is private in aiortc is touched in one module)
+    link = Link(pc, dtls, stop)
     try:
         async with _joined(target, pc, http):
             await link.up()

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from sidecar.demo.whip_push import Link, PublishFailed, only
 from sidecar.ingest import sdp
+from sidecar.ingest.aiortc_bend import ice_connection
 from sidecar.ingest.http_rules import SDP_TYPE
 from sidecar.ingest.ice import Gathering, IceSettings
 from sidecar.ingest.video_file import VideoFile
@@ -160,7 +161,7 @@ class _Viewing:
         sender = self._pc.addTransceiver(self._track, direction="sendonly")
         sender.setCodecPreferences(only(file.codec))
         dtls = sender.sender.transport
-        Gathering(dtls.transport._connection, IceSettings(), Stats())  # noqa: SLF001
+        Gathering(ice_connection(dtls.transport), IceSettings(), Stats())
         self._link = Link(self._pc, dtls, self.gone)
         self._way = Way(network)
         self._way.take(dtls)
