@@ -129,6 +129,8 @@ async def build(
     control = AppControl(streams, pipeline, publisher, factory, clock)
     front = await open_front(control, health, path, stack)
     inbox.on_outcome = front.overseer.heard
+    if recorder is not None:
+        front.overseer.house.shadow.recorded = recorder.notebook.would
     changeover = Changeover(
         roster,
         partial(load_ensemble, config, clock=clock, stats=stats),

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,8 @@ from sidecar.app.policy_desk import AppPolicyDesk
 from sidecar.app.stages import server_settings
 from sidecar.app.what_if import Past
 from sidecar.clock import Clock
-from sidecar.config import Config
 from sidecar.config.listeners import ControlConfig
+from sidecar.config.policies import PolicyConfig
 from sidecar.decide.policyset import PolicySet
 from sidecar.web.auth import Access
 from sidecar.web.callers import Callers, Principal, Role
@@ -39,8 +40,8 @@ def access_of(section: ControlConfig, clock: Clock) -> Access:
     return Access.of(Callers(principals), clock, secure=section.tls is not None)
 
 
-def _shadow_of(config: Config) -> PolicySet:
-    return PolicySet(tuple(policy.to_policy() for policy in config.shadow))
+def _set_of(policies: Sequence[PolicyConfig]) -> PolicySet:
+    return PolicySet(tuple(policy.to_policy() for policy in policies))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,9 @@ async def open_front(
     keepsakes = Keepsakes(state_dir(config), config.sidecar)
     house = House(await asyncio.to_thread(keepsakes.pauses), clock, stats)
     house.look_on(control.pipeline)
-    if config.shadow:
-        house.shadow.take(_shadow_of(config), (), clock.monotonic())
+    tried = await asyncio.to_thread(keepsakes.shadow) or config.shadow
+    if tried:
+        house.shadow.take(_set_of(tried), (), clock.monotonic())
     past = Past(clock)
     past.look_on(control.pipeline)
     control.publisher.report_to(house.feed)
@@ -88,7 +90,9 @@ async def open_front(
     overseer = AppOverseer(
         control.streams, house, keepsakes, deeds, clock, stats, glimpses
     )
-    desk = AppPolicyDesk(config, path, control.streams, house, past, deeds, clock)
+    desk = AppPolicyDesk(
+        config, path, control.streams, house, past, deeds, clock, keepsakes
+    )
     names: dict[str, str | bool] = {
         "site": config.site,
         "sidecar": config.sidecar,

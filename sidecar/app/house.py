@@ -7,7 +7,7 @@ from typing import Any, Final
 from sidecar.clock import Clock
 from sidecar.decide.onlooker import Onlooker
 from sidecar.decide.policyset import Policy, PolicySet
-from sidecar.decide.shadow import Shadow
+from sidecar.decide.shadow import Shadow, Tell
 from sidecar.decide.state import Step
 from sidecar.domain import Action, Outcome, Scores, Stream, UnknownReason
 from sidecar.oversight.feed import ActionFeed, Item
@@ -27,6 +27,7 @@ class ShadowSeat(Onlooker):
     def __init__(self, stats: Stats) -> None:
         self._stats = stats
         self._shadow: Shadow | None = None
+        self.recorded: Tell | None = None  # writes it down, if recordings are made
         self.actions: deque[tuple[Stream, Action]] = deque(maxlen=_SHADOW_SHOWN)
         self.by_stream: Counter[str] = Counter()
         self.by_rule: Counter[tuple[str, str]] = Counter()
@@ -54,6 +55,8 @@ class ShadowSeat(Onlooker):
         self.by_rule[(action.policy.name, action.policy.rule)] += 1
         category = action.reason.category or UNKNOWN_LABEL
         self._stats.shadow_actions.labels(action.kind, category).inc()
+        if self.recorded is not None:
+            self.recorded(stream, action)
 
     def began(self, stream: Stream, policy: Policy, now: float) -> None:
         """Passed on."""

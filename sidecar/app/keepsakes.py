@@ -1,4 +1,4 @@
-"""What people decided and a restart must not undo: pauses and labels, in files."""
+"""What people decided and a restart must not undo: pauses, labels, the shadow."""
 
 import csv
 import json
@@ -8,6 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sidecar.config.policies import PolicyConfig
+from sidecar.decide.policyset import PolicySet
 from sidecar.errors import AuditFailed
 from sidecar.log import get_logger
 from sidecar.oversight.outcomes import HEADER, Label, to_row
@@ -17,7 +19,7 @@ log = get_logger(__name__)
 
 
 class Keepsakes:
-    """Two small files, each replaced whole. Blocks: call it off the loop.
+    """Three small files, each replaced whole. Blocks: call it off the loop.
 
     Args:
         folder: Their folder; made for the owner only.
@@ -27,6 +29,7 @@ class Keepsakes:
     def __init__(self, folder: Path, name: str) -> None:
         self._pauses = folder / f"pauses-{name}.json"
         self._labels = folder / f"labels-{name}.csv"
+        self._shadow = folder / f"shadow-{name}.json"
 
     @property
     def labels_file(self) -> Path:
@@ -48,6 +51,24 @@ class Keepsakes:
         """Writes all of them. Raises AuditFailed."""
         text = json.dumps([asdict(pause) for pause in pauses], indent=1)
         _replace(self._pauses, text + "\n")
+
+    def shadow(self) -> Sequence[PolicyConfig]:
+        """What was being tried; a file that is not as written is told, and empty."""
+        try:
+            values = json.loads(self._shadow.read_bytes())
+            found = [PolicyConfig.model_validate(value) for value in values]
+            PolicySet(tuple(policy.to_policy() for policy in found))
+        except FileNotFoundError:
+            return ()
+        except (OSError, ValueError, TypeError) as exc:
+            log.error("shadow_unreadable", file=str(self._shadow), error=str(exc))
+            return ()
+        return found
+
+    def keep_shadow(self, policies: Sequence[PolicyConfig]) -> None:
+        """Writes it; none: the trial is over. Raises AuditFailed."""
+        plain = [policy.model_dump(mode="json") for policy in policies]
+        _replace(self._shadow, json.dumps(plain, indent=1) + "\n")
 
     def keep_label(self, label: Label) -> None:
         """Adds a label; an earlier one of the same stretch gives way.

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from sidecar.app.house import House
+from sidecar.app.keepsakes import Keepsakes
 from sidecar.app.reload import Reloader
 from sidecar.app.streams import Streams
 from sidecar.app.what_if import Past
@@ -85,6 +86,7 @@ class AppPolicyDesk:
     past: Past
     deeds: Deeds
     clock: Clock
+    keepsakes: Keepsakes
     reloader: Reloader | None = None
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -157,16 +159,28 @@ class AppPolicyDesk:
             return await self._put(base, new, draft, caller, "policy.undo")
 
     async def try_as_shadow(self, changes: Changes) -> CurrentView:
-        """Puts the policies in force with these changes into the shadow."""
+        """Puts the policies in force with these changes into the shadow.
+
+        Raises:
+            AuditFailed: It could not be kept for the next start; nothing was changed.
+        """
         base = await self._base()
-        new = _set_of(_checked(base.config, changes))
-        self.house.shadow.take(new, self.streams, self.clock.monotonic())
+        tried = _checked(base.config, changes)
+        new = _set_of(tried)
+        async with self._changing:
+            await asyncio.to_thread(self.keepsakes.keep_shadow, tried)
+            self._sit(new)
         log.warning("shadow_set", policies=[policy.name for policy in new.policies])
         return await self.current()
 
+    def _sit(self, new: PolicySet | None) -> None:
+        self.house.shadow.take(new, self.streams, self.clock.monotonic())
+
     async def end_shadow(self) -> None:
-        """Nothing is in the shadow any more."""
-        self.house.shadow.take(None, self.streams, self.clock.monotonic())
+        """Nothing is in the shadow any more. Raises AuditFailed."""
+        async with self._changing:
+            await asyncio.to_thread(self.keepsakes.keep_shadow, ())
+            self._sit(None)
         log.warning("shadow_ended")
 
     async def _put(

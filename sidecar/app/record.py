@@ -9,7 +9,6 @@ from sidecar.app.stages import folder_settings
 from sidecar.clock import Clock
 from sidecar.config import Config
 from sidecar.pipeline import Pipeline
-from sidecar.recording.entry import Notebook
 from sidecar.recording.lines import Session
 from sidecar.recording.recorder import Recorder
 from sidecar.stats import Stats
@@ -33,7 +32,7 @@ def add_recorder(
         version=__version__,
     )
     recorder = Recorder(folder_settings(config.record), session, clock, stats)
-    pipeline.add_onlooker(Notebook(recorder.put))
+    pipeline.add_onlooker(recorder.notebook)
     recorder.start()
     stack.push_async_callback(asyncio.to_thread, recorder.close)
     return recorder

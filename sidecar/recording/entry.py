@@ -25,7 +25,7 @@ class EntryKind(StrEnum):
     POLICY = "policy"  # it goes on under another policy
     SAMPLE = "sample"  # a sample was classified
     UNSEEN = "unseen"  # a sample, or the stream, could not be looked at
-    TICK = "tick"  # time alone changed the verdict, or led to an action
+    TICK = "tick"  # time, or a shadow policy, led to something
     CLEARED = "cleared"  # a person cleared the case
     ENDED = "ended"  # the watch is over
 
@@ -65,6 +65,7 @@ class Entry:
         reason: Set exactly when `verdict` is UNKNOWN.
         scores: Of a SAMPLE; their `captured_at` is on the same clock as `at`.
         decisions: What was decided then.
+        shadow: What a shadow policy would have decided; it was not sent.
         session: Which run of a sidecar: between two nothing was remembered.
     """
 
@@ -75,6 +76,7 @@ class Entry:
     reason: UnknownReason | None = None
     scores: Scores | None = None
     decisions: tuple[Decision, ...] = ()
+    shadow: tuple[Decision, ...] = ()
     session: int = 0
 
 
@@ -132,6 +134,19 @@ class Notebook(Onlooker):
         """A person cleared the case."""
         del policy
         self._note(EntryKind.CLEARED, stream, step, now)
+
+    def would(self, stream: Stream, action: Action) -> None:
+        """A shadow policy would have done this; told after what led to it."""
+        word = self._last.get(stream.id, (VerdictState.UNKNOWN, UnknownReason.STARTING))
+        self._take(
+            Entry(
+                EntryKind.TICK,
+                stream,
+                action.decided_at,
+                *word,
+                shadow=(decision_of(action),),
+            )
+        )
 
     def ended(self, stream: Stream, now: float) -> None:
         """The watch is over."""

@@ -105,6 +105,8 @@ class Writer:
             said["reason"] = entry.reason
         if entry.decisions:
             said["actions"] = [_decided(one) for one in entry.decisions]
+        if entry.shadow:
+            said["shadow"] = [_decided(one) for one in entry.shadow]
         yield _dump(said)
 
     def _scored_by(self, scores: Scores) -> tuple[int, list[str]]:

@@ -51,6 +51,7 @@ class Tally:
         lost: Entries that a recorder could not keep, by its own word.
         truncated: Files that end in the middle of a line: their writer was killed.
         interrupted: Files whose writer was stopped before all was done.
+        shadow: What shadow policies would have decided, while it was recorded.
     """
 
     files: int = 0
@@ -58,6 +59,7 @@ class Tally:
     lost: int = 0
     truncated: int = 0
     interrupted: int = 0
+    shadow: int = 0
 
 
 class LineFault(ValueError):
@@ -139,6 +141,8 @@ class Parser:
         if verdict is VerdictState.UNKNOWN:
             reason = _word(UnknownReason, _text(said, "reason"), "reason")
         self._tally.entries += 1
+        shadow = _decisions(said, "shadow")
+        self._tally.shadow += len(shadow)
         return Entry(
             kind=kind,
             stream=stream,
@@ -146,7 +150,8 @@ class Parser:
             verdict=verdict,
             reason=reason,
             scores=self._scores(said, name) if kind is EntryKind.SAMPLE else None,
-            decisions=_decisions(said),
+            decisions=_decisions(said, "actions"),
+            shadow=shadow,
             session=self._session,
         )
 
@@ -211,10 +216,10 @@ def parse_head(text: str) -> tuple[Session, int]:
     return session, _whole(said, "file")
 
 
-def _decisions(said: _Object) -> tuple[Decision, ...]:
-    if "actions" not in said:
+def _decisions(said: _Object, key: str) -> tuple[Decision, ...]:
+    if key not in said:
         return ()
-    return tuple(map(_decision, _objects(said, "actions")))
+    return tuple(map(_decision, _objects(said, key)))
 
 
 def _decision(one: _Object) -> Decision:

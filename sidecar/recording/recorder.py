@@ -8,7 +8,7 @@ from typing import Final
 
 from sidecar.clock import Clock
 from sidecar.log import get_logger
-from sidecar.recording.entry import Entry
+from sidecar.recording.entry import Entry, Notebook
 from sidecar.recording.folder import Folder, FolderSettings
 from sidecar.recording.lines import Session, lost_line
 from sidecar.stats import Stats
@@ -58,6 +58,7 @@ class Recorder:
         self._told = 0  # of both, by lines in the files
         self._failed_at: float | None = None
         self._pruned_at = -_PRUNE_S
+        self.notebook = Notebook(self.put)  # for the pipeline to tell
         self.fault: str | None = None  # what the disk said last, while it fails
         self._thread = threading.Thread(target=self._main, name="record", daemon=True)
 

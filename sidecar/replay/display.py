@@ -72,6 +72,11 @@ def show(outcome: Outcome) -> None:
     actions = [one for s in outcome.streams.values() for one in s.actions]
     if actions:
         console.print(_actions(actions))
+    if outcome.shadow:
+        console.print(
+            f"While it was recorded a shadow policy would have acted {outcome.shadow} "
+            "times; that counts for nothing here."
+        )
     if outcome.lost:
         console.print(f"{outcome.lost} entries are missing from the recording.")
     if outcome.partial:

@@ -71,6 +71,7 @@ class Outcome:
         self.log = ColumnLog()
         self.partial = False
         self.lost = 0
+        self.shadow = 0  # of the recording: what nobody was sent
         self._gone_at: dict[str, float] = {}
 
     def add(self, entry: Entry) -> None:
@@ -127,6 +128,7 @@ class Outcome:
             "schema": SCHEMA,
             "partial": self.partial,
             "lost_entries": self.lost,
+            "recorded_shadow_actions": self.shadow,
             "policies": [
                 {"name": policy.name, "hash": policy.hash}
                 for policy in self.policies.policies

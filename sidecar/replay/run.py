@@ -111,6 +111,7 @@ def _rejudge(
     for judged in rerun.finish():
         take(entry_of(judged))
     outcome.lost = recording.tally.lost
+    outcome.shadow = recording.tally.shadow
 
 
 def entry_of(judged: Judged) -> Entry:

@@ -234,6 +234,33 @@ async def test_a_trial_in_the_shadow_begins_and_ends(desk: Desk) -> None:
     assert desk.acts[:2] == ["http.delete", "http.put"]
 
 
+async def test_a_trial_outlives_a_restart_until_it_is_ended(tmp_path: Path) -> None:
+    """It goes before the configuration's; ended, that one is back at the next start."""
+    shadow = [{"name": "stricter", "rules": [{**RULE, "enter": 0.5}]}]
+    async with desk_of(tmp_path, shadow=shadow) as desk:
+        await desk.http.put("/api/shadow", json={"changes": LOWER})
+    async with desk_of(tmp_path, shadow=shadow) as desk:
+        (found,) = (await desk.get("/policies/current"))["shadow"]
+        assert (found["name"], found["rules"][0]["enter"]) == ("default", 0.6)
+        await desk.http.delete("/api/shadow")
+        assert (await desk.get("/policies/current"))["shadow"] is None
+    async with desk_of(tmp_path, shadow=shadow) as desk:
+        (found,) = (await desk.get("/policies/current"))["shadow"]
+        assert found["name"] == "stricter"
+
+
+async def test_a_trial_that_cannot_be_kept_does_not_begin(desk: Desk) -> None:
+    """A disk that takes nothing is told; a file that is no trial is passed over."""
+    kept = desk.app.front.desk.keepsakes._shadow
+    kept.write_text('[{"name": "no rules"}]')
+    assert await asyncio.to_thread(desk.app.front.desk.keepsakes.shadow) == ()
+    kept.unlink()
+    kept.mkdir()
+    reply = await desk.http.put("/api/shadow", json={"changes": LOWER})
+    assert reply.status_code == 503
+    assert desk.app.front.overseer.house.shadow.policies is None
+
+
 async def test_a_shadow_of_the_configuration_sits_there_from_the_start(
     tmp_path: Path,
 ) -> None:

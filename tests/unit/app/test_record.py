@@ -5,8 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.decide.policy import initial, observe
+from sidecar.decide.policyset import PolicySet
+from sidecar.domain import Category, LabelScore, ModelRef, Scores, SourceKind, Stream
+from sidecar.recording.column_log import columns_of
 from sidecar.recording.entry import Entry, EntryKind
 from sidecar.recording.reader import Recording
+from sidecar.recording.rerun import Rerun
+from sidecar.recording.whatif import what_if
 from tests.unit.app.app_house import app_house
 
 pytestmark = pytest.mark.anyio
@@ -33,6 +39,41 @@ async def test_a_running_sidecar_records(tmp_path: Path) -> None:
     assert kinds == [EntryKind.BEGAN, unseen, unseen, EntryKind.ENDED]
     assert all(0 <= entry.at < 60 for entry in entries)
     assert recording.files[0].session.site == "default"
+
+
+async def test_what_a_shadow_would_do_is_recorded_as_that(tmp_path: Path) -> None:
+    """Apart from what was decided, and nobody who judges takes it for that."""
+    rule = {"name": "cut", "category": "sexual.explicit", "action": "takedown"}
+    numbers = {"enter": 0.5, "exit": 0.4, "hits": 2, "of": 3, "within_s": 5}
+    shadow = [{"name": "stricter", "rules": [{**rule, **numbers}]}]
+    folder = tmp_path / "recordings"
+    record = {"folder": "recordings"}
+    async with app_house(tmp_path, record=record, shadow=shadow) as app:
+        stream = Stream("room-1", SourceKind.WHIP)
+        policy = app.streams.policy_of(stream)
+        state = initial(policy, app.factory.clock.monotonic())
+        onlookers = app.pipeline._onlookers
+        for onlooker in onlookers:
+            onlooker.began(stream, policy, app.factory.clock.monotonic())
+        for _ in range(2):
+            at = app.factory.clock.monotonic()
+            by = {Category.SEXUAL_EXPLICIT: LabelScore(0.7, "x")}
+            scores = Scores(stream.id, by, ModelRef("m", "sha256:0"), at)
+            step = observe(policy, stream.id, state, scores, at)
+            state = step.state
+            for onlooker in onlookers:
+                onlooker.scored(stream, policy, scores, step, at)
+    recording, entries = await asyncio.to_thread(_read, folder)
+    *_, sample, last = entries
+    (would,) = last.shadow
+    assert (sample.kind, last.kind) == (EntryKind.SAMPLE, EntryKind.TICK)
+    assert (would.policy, would.action, would.score) == ("stricter", "takedown", 0.7)
+    assert last.at == sample.at
+    assert not any(entry.decisions for entry in entries)
+    assert recording.tally.shadow == 1
+    lenient = PolicySet((policy,))
+    assert not any(judged.step.actions for judged in Rerun(lenient).run(entries))
+    assert not what_if(columns_of(entries), lenient)
 
 
 async def test_a_failing_recorder_shows_and_stays_ready(tmp_path: Path) -> None:

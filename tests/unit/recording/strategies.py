@@ -92,6 +92,7 @@ def entry(draw: Random) -> Entry:
         reason=draw.choice(list(UnknownReason)) if unknown else None,
         scores=scores(draw, stream) if kind is EntryKind.SAMPLE else None,
         decisions=tuple(decision(draw) for _ in range(draw.randint(0, 3))),
+        shadow=tuple(decision(draw) for _ in range(draw.randint(0, 2))),
     )
 
 
