@@ -31,6 +31,7 @@ from sidecar.app.stages import (
     whip_settings,
 )
 from sidecar.app.streams import Streams
+from sidecar.app.what_if import MOST_SAMPLES, PAST_S
 from sidecar.app.workforce import open_workforce
 from sidecar.classify.ensemble import Ensemble
 from sidecar.classify.roster import Roster
@@ -131,6 +132,7 @@ async def build(
     inbox.on_outcome = front.overseer.heard
     if recorder is not None:
         front.overseer.house.shadow.recorded = recorder.notebook.would
+        front.desk.past.reach = recorder.before(PAST_S, MOST_SAMPLES)
     changeover = Changeover(
         roster,
         partial(load_ensemble, config, clock=clock, stats=stats),

@@ -163,6 +163,7 @@ def _background(app: App) -> list[tuple[str, Coroutine[Any, Any, None]]]:
         ("control", app.front.server.run()),
         ("live", app.front.live.run()),
         ("outcomes", app.front.overseer.run()),
+        ("past", app.front.desk.past.recall()),
     ]
     work += [(f"worker:{one.name}", one.run()) for one in app.keepers]
     if app.whip_server is not None:

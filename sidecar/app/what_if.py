@@ -1,27 +1,32 @@
 """The past in memory, and what other policies would have done with it."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final
 
 from sidecar.clock import Clock
 from sidecar.decide.policyset import PolicySet
 from sidecar.domain import ActionKind
+from sidecar.log import get_logger
 from sidecar.pipeline import Pipeline
 from sidecar.recording.column_log import ColumnLog
 from sidecar.recording.columns import Columns
 from sidecar.recording.diff import Difference, Moved, difference
 from sidecar.recording.entry import Notebook
+from sidecar.recording.past import Reach, stretches
 from sidecar.recording.whatif import Fired, what_if
 from sidecar.web.policy_schemas import MovedView, WhatIfView, WouldView
 
-T = TypeVar("T")
+log = get_logger(__name__)
 
 MOST_SAMPLES: Final = 1_000_000
+PAST_S: Final = 12 * 3600.0  # how far back earlier runs are of use
 _FRESH_S: Final = 5.0  # sliders move on the same past
 _SHOWN: Final = 500
+_BREATH_S: Final = 0.002  # for the event loop, each time some entries were read
 
 
 @dataclass(slots=True)
@@ -36,16 +41,38 @@ class _Looked:
 
 @dataclass(slots=True)
 class Past:
-    """The last million samples of all streams."""
+    """The last million samples of all streams.
+
+    Attributes:
+        reach: Where earlier runs recorded theirs; None: what came before is not known.
+    """
 
     clock: Clock
     log: ColumnLog = field(default_factory=lambda: ColumnLog(MOST_SAMPLES))
+    reach: Reach | None = None
     _looked: _Looked | None = None
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def look_on(self, pipeline: Pipeline) -> None:
         """Remembers from now on."""
         pipeline.add_onlooker(Notebook(self.log.add))
+
+    async def recall(self) -> None:
+        """Takes in what earlier runs recorded, newest first, without haste."""
+        if self.reach is None:
+            return
+        stopped = threading.Event()
+        older = stretches(self.reach, lambda: stopped.wait(_BREATH_S))
+        try:
+            while len(self.log) < MOST_SAMPLES:
+                found = await asyncio.to_thread(next, older, None)
+                if found is None:
+                    break
+                self.log.precede(found)
+                self._looked = None
+        finally:
+            stopped.set()
+        log.info("past_recalled", samples=len(self.log))
 
     async def compare(self, old: PolicySet, new: PolicySet) -> WhatIfView:
         """What `new` would have done, against what `old` would have."""
@@ -54,8 +81,8 @@ class Past:
             looked = self._looked
             now = self.clock.monotonic()
             if looked is None or now - looked.at > _FRESH_S or looked.policies != old:
-                log = self.log.fork()
-                looked = await asyncio.to_thread(_look, now, log, old)
+                known = self.log.fork()
+                looked = await asyncio.to_thread(_look, now, known, old)
                 self._looked = looked
             fired = await asyncio.to_thread(what_if, looked.columns, new)
             found = difference(looked.fired, fired, frozenset(ActionKind))

@@ -4,7 +4,7 @@ import csv
 import io
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from sidecar.domain import Action, Category, Outcome
@@ -44,8 +44,9 @@ def label_of(
 def to_row(label: Label) -> str:
     """The label's line in the labels file, under `HEADER`."""
     text = io.StringIO()
+    end = label.end + timedelta(milliseconds=1)  # after the start: one sample may do
     csv.writer(text, lineterminator="\n").writerow(
-        (label.stream, _stamp(label.start), _stamp(label.end), label.category.value)
+        (label.stream, _stamp(label.start), _stamp(end), label.category.value)
     )
     return text.getvalue()
 

@@ -39,6 +39,10 @@ class _Chunk:
         return max(len(self.at), len(self.mark_at)) >= _CHUNK
 
     @property
+    def used(self) -> bool:
+        return bool(self.at or self.mark_at)
+
+    @property
     def last_at(self) -> float:
         return max([*self.at[-1:], *self.mark_at[-1:]])
 
@@ -113,6 +117,10 @@ class ColumnLog:
             chunk.mark_what.append(what | MARKED.index(entry.kind))
             chunk.mark_before.append(len(chunk.at))
 
+    @property
+    def _all(self) -> tuple[Sequence[_Chunk], dict[Category, ModelRef], float]:
+        return list(self._chunks), self._models, self._until
+
     def fork(self) -> "ColumnLog":
         """As it is now, apart from what comes: to be looked at in another thread."""
         twin = ColumnLog(self._max_samples, self._max_age_s)
@@ -121,6 +129,15 @@ class ColumnLog:
         twin._models = dict(self._models)
         twin._until, twin._kept = self._until, self._kept
         return twin
+
+    def precede(self, older: "ColumnLog") -> None:
+        """Puts what happened before all of this in front; `older` is used up."""
+        chunks, models, until = older._all  # noqa: SLF001 - of this class
+        self._chunks.extendleft(reversed([one for one in chunks if one.used]))
+        self._models = {**self._models, **models}
+        self._until = max(self._until, until)
+        self._kept += len(older)
+        self._forget(self._until)
 
     def _forget(self, now: float) -> None:
         while len(self._chunks) > 1:

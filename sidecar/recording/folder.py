@@ -53,6 +53,11 @@ class Folder:
         self._opened_at: datetime | None = None
         self.writer: Writer | None = None
 
+    @property
+    def path(self) -> Path:
+        """Where they are."""
+        return self._settings.path
+
     def ready(self, now: datetime) -> Writer:
         """The maker of the lines for the file that is open now, or was just opened."""
         if self._file is not None and self._is_full(now):

@@ -41,7 +41,7 @@ class Recording:
     """
 
     def __init__(self, paths: Iterable[Path]) -> None:
-        heads = [_head_of(path) for path in files_in(paths)]
+        heads = [head_of(path) for path in files_in(paths)]
         found = [head for head in heads if head is not None]
         self._headless = len(heads) - len(found)  # killed before the first line's end
         if not found:
@@ -79,8 +79,8 @@ def is_recording(path: Path) -> bool:
     return path.name.endswith(SUFFIXES)
 
 
-def _head_of(path: Path) -> RecordingFile | None:
-    """None if the file ends before its first line does."""
+def head_of(path: Path) -> RecordingFile | None:
+    """None if the file ends before its first line does. Raises RecordingError."""
     try:
         with _open(path) as lines:
             line = next(_whole_lines(lines, Tally()), None)
@@ -90,6 +90,20 @@ def _head_of(path: Path) -> RecordingFile | None:
     except (OSError, zlib.error, ValueError) as exc:
         raise RecordingError(f"{path}:1: {_told(exc)}") from exc
     return RecordingFile(path, session, number)
+
+
+def entries_in(
+    file: RecordingFile, tally: Tally, session: int, offset_s: float
+) -> Iterator[Entry]:
+    """The entries of one file alone. Raises RecordingError, as `Recording` does.
+
+    Args:
+        file: Which.
+        tally: Counts what it comes across.
+        session: The entries' number for their session.
+        offset_s: The session's second 0, on the clock of the entries' instants.
+    """
+    return _entries(file.path, Parser(tally, session, offset_s), tally)
 
 
 def _entries(path: Path, parser: Parser, tally: Tally) -> Iterator[Entry]:

@@ -11,6 +11,7 @@ from sidecar.log import get_logger
 from sidecar.recording.entry import Entry, Notebook
 from sidecar.recording.folder import Folder, FolderSettings
 from sidecar.recording.lines import Session, lost_line
+from sidecar.recording.past import Reach
 from sidecar.stats import Stats
 
 log = get_logger(__name__)
@@ -46,7 +47,8 @@ class Recorder:
     ) -> None:
         self._folder = Folder(settings, session)
         self._clock = clock
-        self._began_at = clock.monotonic()
+        self.session = session
+        self.began_at = clock.monotonic()
         self._lost = stats.lost
         self._written = stats.recorded
         self._limit = limit
@@ -73,6 +75,11 @@ class Recorder:
             self._lost.labels("record", "overflow").inc()
         else:
             self._waiting.append(entry)
+
+    def before(self, max_age_s: float, max_samples: int) -> Reach:
+        """What earlier runs recorded here."""
+        folder = self._folder.path
+        return Reach(folder, self.session, self.began_at, max_age_s, max_samples)
 
     def close(self) -> None:
         """Writes what waits and ends the file; blocks, at most five seconds."""
@@ -140,10 +147,10 @@ class Recorder:
             since = scores.unchanged_since
             scores = replace(
                 scores,
-                captured_at=scores.captured_at - self._began_at,
-                unchanged_since=None if since is None else since - self._began_at,
+                captured_at=scores.captured_at - self.began_at,
+                unchanged_since=None if since is None else since - self.began_at,
             )
-        return replace(entry, at=entry.at - self._began_at, scores=scores)
+        return replace(entry, at=entry.at - self.began_at, scores=scores)
 
     def _fail(self, exc: OSError) -> None:
         """The disk is full or failing: another file is begun later."""

@@ -7,7 +7,15 @@ import pytest
 
 from sidecar.decide.policy import initial, observe
 from sidecar.decide.policyset import PolicySet
-from sidecar.domain import Category, LabelScore, ModelRef, Scores, SourceKind, Stream
+from sidecar.domain import (
+    Category,
+    LabelScore,
+    ModelRef,
+    Scores,
+    SourceKind,
+    Stream,
+    VerdictState,
+)
 from sidecar.recording.column_log import columns_of
 from sidecar.recording.entry import Entry, EntryKind
 from sidecar.recording.reader import Recording
@@ -74,6 +82,32 @@ async def test_what_a_shadow_would_do_is_recorded_as_that(tmp_path: Path) -> Non
     lenient = PolicySet((policy,))
     assert not any(judged.step.actions for judged in Rerun(lenient).run(entries))
     assert not what_if(columns_of(entries), lenient)
+
+
+async def test_after_a_restart_what_if_knows_the_runs_before(tmp_path: Path) -> None:
+    """From the recordings; without any, it begins with the start."""
+    record = {"folder": "recordings"}
+    stream = Stream("room-1", SourceKind.WHIP)
+    by = {Category.SEXUAL_EXPLICIT: LabelScore(0.7, "x")}
+    async with app_house(tmp_path, record=record) as app:
+        recorder, now = app.beat._recorder, app.factory.clock.monotonic()
+        assert recorder is not None
+        for at in (now, now + 0.001, now + 0.002):
+            scores = Scores(stream.id, by, ModelRef("m", "sha256:0"), at)
+            clear = VerdictState.CLEAR
+            recorder.put(Entry(EntryKind.SAMPLE, stream, at, clear, scores=scores))
+    async with app_house(tmp_path, record=record) as app:
+        past, policies = app.front.desk.past, app.streams.policies
+        assert (await past.compare(policies, policies)).samples == 0
+        await past.recall()
+        found = await past.compare(policies, policies)
+        wall = app.factory.clock.wall().timestamp()
+    assert (found.samples, found.streams) == (3, 1)
+    assert found.since is not None
+    assert wall - 60 < found.since <= wall
+    async with app_house(tmp_path) as app:
+        await app.front.desk.past.recall()
+        assert len(app.front.desk.past.log) == 0
 
 
 async def test_a_failing_recorder_shows_and_stays_ready(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_a_row_is_read_as_it_was_written(stream: str) -> None:
     assert found == {
         "stream": stream,
         "start": "2026-01-01T00:00:00.000Z",
-        "end": "2026-01-02T00:00:00.000Z",
+        "end": "2026-01-02T00:00:00.001Z",
         "category": "sexual.explicit",
     }
 
