@@ -11,6 +11,7 @@ from sidecar.demo.story import Story
 
 _COLOUR = {"clear": "green", "violating": "bold red", "unknown": "yellow"}
 _BAR_WIDTH = 24
+_TITLE = "the page: open this in a browser; Ctrl-C ends the demo"
 
 
 def render(story: Story, age_s: float | None, page: str = "") -> RenderableType:
@@ -22,7 +23,7 @@ def render(story: Story, age_s: float | None, page: str = "") -> RenderableType:
         page: Address of the operator's page.
     """
     return Group(
-        Panel(Text(page, overflow="fold"), title="the page", title_align="left"),
+        Panel(Text(page, overflow="fold"), title=_TITLE, title_align="left"),
         Panel(_stream(story, age_s), title="stream demo-1", title_align="left"),
         Panel(Text("\n".join(story.lines)), title="what happens", title_align="left"),
     )

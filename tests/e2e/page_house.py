@@ -36,7 +36,14 @@ POLICIES = [
 class PageHouse:
     """The process under test; it can be ended and started anew on its port."""
 
-    def __init__(self, folder: Path, mqtt_port: int, streams: int = 24) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        mqtt_port: int,
+        streams: int = 24,
+        *,
+        thumbnails: bool = False,
+    ) -> None:
         self._folder = folder
         self._streams = streams
         self._path = folder / "sidecar.yaml"
@@ -45,7 +52,7 @@ class PageHouse:
         (folder / "policies.yaml").write_text(yaml.safe_dump(POLICIES))
         for name, token in (("anna", ANNA), ("ben", BEN), ("observer", OBSERVER)):
             (folder / name).write_text(token)
-        config = {
+        config: dict[str, Any] = {
             "site": "studio",
             "sidecar": "edge-1",
             "log": {"format": "json"},
@@ -66,6 +73,8 @@ class PageHouse:
             },
             "drain_s": 2,
         }
+        if thumbnails:
+            config["control"]["thumbnails"] = True
         self._path.write_text(yaml.safe_dump(config))
         self.child = self.start()
 

@@ -30,6 +30,9 @@ from sidecar.ingest.source import AccessUnitSource
 from sidecar.sample.budget import Demand
 from sidecar.sample.subject import SamplerSettings, Source
 
+PICTURE = np.zeros((96, 96, 3), np.uint8)
+PICTURE[:, :48:2, 0] = 255  # thin red lines on black, then a blue half
+PICTURE[:, 48:, 2] = 255
 MODEL = ModelRef("synthetic", "sha256:0")
 CARD_EVERY_S, CARD_FOR_S = 30.0, 6.0
 
@@ -75,7 +78,7 @@ class AlwaysThere:
 
 
 class Ticking:
-    """A sampler that has a black sample every second, out of step with others."""
+    """A sampler that has the same sample every second, out of step with others."""
 
     def __init__(self, number: int, stream_id: str, clock: Clock) -> None:
         self._phase = (number * 0.6180339) % 1.0
@@ -103,12 +106,11 @@ class Ticking:
     async def samples(self, source: Source) -> AsyncGenerator[Sample, None]:
         """One a second."""
         assert source is not None
-        picture = np.zeros((2, 2, 3), np.uint8)
         while True:
             now = self._clock.monotonic()
             await asyncio.sleep(1.0 - (now + self._phase) % 1.0)
             now = self._clock.monotonic()
-            yield Sample(self._stream_id, picture, now, now, 0.004, 0.003)
+            yield Sample(self._stream_id, PICTURE, now, now, 0.004, 0.003)
 
     def close(self) -> None:
         """Nothing is held."""

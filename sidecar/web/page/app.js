@@ -65,7 +65,7 @@ function showWho() {
   if (!session.me) return who.replaceChildren();
   const { name, role, proven } = session.me;
   who.replaceChildren(
-    `${name} (${role}) `,
+    name === role ? `${name} ` : `${name} (${role}) `,
     proven ? h("button", { type: "button", onclick: logout }, "Log out") : "",
   );
 }
