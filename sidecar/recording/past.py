@@ -16,7 +16,7 @@ from sidecar.recording.reader import RecordingFile, entries_in, files_in, head_o
 
 log = get_logger(__name__)
 
-_AT_A_TIME: Final = 50  # entries, some milliseconds, between two breaths
+_AT_A_TIME: Final = 25  # entries, two milliseconds, between two breaths
 Breathe = Callable[[], bool]
 """Lets others run for a moment; True: nobody wants the rest any more."""
 

@@ -149,4 +149,4 @@ def test_it_stops_when_nobody_wants_it(tmp_path: Path) -> None:
         return len(asked) > 2
 
     (found,) = stretches(reach(tmp_path), breathe)
-    assert len(found) == 100
+    assert len(found) == 50
