@@ -49,7 +49,7 @@ def test_the_messages_shown_are_valid() -> None:
         kinds.append(kind[1])
         validator = jsonschema.Draft202012Validator(schemas[kind[1]])
         assert list(validator.iter_errors(message)) == []
-    assert sorted(kinds) == ["ack", "action", "report", "set"]
+    assert sorted(kinds) == ["ack", "action", "outcome", "report", "set"]
 
 
 def test_the_acl_shown_is_the_one_deployed() -> None:
