@@ -28,6 +28,10 @@ def _ended(at: float) -> Entry:
     return Entry(EntryKind.ENDED, A, at)
 
 
+def _cleared(at: float) -> Entry:
+    return Entry(EntryKind.CLEARED, A, at)
+
+
 def _seen(at: float) -> Entry:
     return sample(A, at, {X: 0.1}, late=0.0)
 
@@ -48,6 +52,9 @@ UNTIL = Entry(EntryKind.BEGAN, B, 30.0)  # that the recording goes on so long
         ([_seen(1.0), _ended(2.0), _unseen(9.0), _unseen(12.0)], [12.0]),
         ([_began(0.0), _seen(3.0), _seen(4.0), _ended(5.0)], [2.0]),
         ([_began(0.0), _seen(3.0), _unseen(3.5), _ended(8.0)], [2.0, 7.0]),
+        ([*map(_seen, (1.0, 2.0, 3.0, 4.0, 20.0)), _ended(21.0)], [9.5]),
+        ([_began(0.0), _cleared(1.0), _seen(3.0), _ended(4.0)], [2.0]),
+        ([_seen(1.0), _seen(2.0), _cleared(3.0), _seen(4.0), _ended(5.0)], []),
     ],
 )
 def test_it_fires_once_for_each_absence(
@@ -58,8 +65,9 @@ def test_it_fires_once_for_each_absence(
     names = [stream.id for stream in columns.streams]
     assert [at for _, at in absences(columns, POLICY, [names.index("a")])] == fired
     live = Rerun(PolicySet((POLICY,))).run([*entries, UNTIL])
-    decided = [one.at for one in live if one.stream is A and one.step.actions]
-    assert decided == fired
+    told = [action for one in live if one.stream is A for action in one.step.actions]
+    interrupts = [one for one in told if one.kind is ActionKind.INTERRUPT]
+    assert [one.decided_at for one in interrupts] == fired
 
 
 def test_nothing_was_recorded() -> None:

@@ -61,3 +61,23 @@ def test_a_person_clears_and_time_goes_on() -> None:
     assert kinds[-1] is ActionKind.INTERRUPT
     last = [j for j in judged if j.stream is A][-1]
     assert last.step.verdict.state is VerdictState.UNKNOWN
+
+
+@pytest.mark.parametrize(("until", "fired"), [(3.0, []), (4.0, [4.0]), (60.0, [4.0])])
+def test_time_passes_to_the_end_of_the_recording(
+    until: float, fired: list[float]
+) -> None:
+    """Up to and with its last instant; nothing passes for a stream that has ended."""
+    unknown = UnknownRule(after_s=3.0, action=ActionKind.INTERRUPT)
+    policies = PolicySet((Policy("p", Selector(), (RULE,), unknown, 3.0),))
+    reason = UnknownReason.NO_FRAMES
+    entries = [
+        Entry(EntryKind.UNSEEN, A, 1.0, reason=reason),
+        Entry(EntryKind.UNSEEN, B, 1.0, reason=reason),
+        Entry(EntryKind.ENDED, B, 1.5),
+        Entry(EntryKind.ENDED, B, until),
+    ]
+    judged = Rerun(policies).run(entries)
+    assert [(one.stream, one.at) for one in judged if one.step.actions] == [
+        (A, at) for at in fired
+    ]
