@@ -23,9 +23,9 @@ from typing import Any, Final
 import httpx
 
 from tests.e2e.mosquitto import Mosquitto
-from tests.e2e.page_house import ANNA, PageHouse
+from tests.e2e.page_house import DESK1, PageHouse
 
-_AUTH: Final = {"authorization": f"Bearer {ANNA}"}
+_AUTH: Final = {"authorization": f"Bearer {DESK1}"}
 _SETTLE_S: Final = 4.0
 _READERS: Final = (0, 1, 8)
 

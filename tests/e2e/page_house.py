@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.e2e.processes import Child, free_port, program, until
 
-ANNA, BEN = "anna-token-0123456789", "ben-token-0123456789"
+DESK1, DESK2 = "desk1-token-0123456789", "desk2-token-0123456789"
 OBSERVER = "observer-token-0123456789"
 RULE = {
     "category": "sexual.explicit",
@@ -50,7 +50,7 @@ class PageHouse:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         (folder / "policies.yaml").write_text(yaml.safe_dump(POLICIES))
-        for name, token in (("anna", ANNA), ("ben", BEN), ("observer", OBSERVER)):
+        for name, token in (("desk1", DESK1), ("desk2", DESK2), ("observer", OBSERVER)):
             (folder / name).write_text(token)
         config: dict[str, Any] = {
             "site": "studio",
@@ -67,8 +67,8 @@ class PageHouse:
                 "port": port,
                 "observer_token": {"file": "observer"},
                 "tokens": [
-                    {"name": "anna", "token": {"file": "anna"}},
-                    {"name": "ben", "token": {"file": "ben"}},
+                    {"name": "desk1", "token": {"file": "desk1"}},
+                    {"name": "desk2", "token": {"file": "desk2"}},
                 ],
             },
             "drain_s": 2,
@@ -94,7 +94,7 @@ class PageHouse:
 
     def get(self, path: str) -> Any:  # noqa: ANN401 JSON
         """What the API says, to a program."""
-        headers = {"authorization": f"Bearer {ANNA}"}
+        headers = {"authorization": f"Bearer {DESK1}"}
         return httpx.get(f"{self.url}/api{path}", headers=headers).json()
 
     def _serves(self) -> bool:
@@ -126,7 +126,7 @@ class Desk:
         self,
         browser: Browser,
         house: PageHouse,
-        token: str | None = ANNA,
+        token: str | None = DESK1,
         *,
         width: int = 1280,
         height: int = 800,

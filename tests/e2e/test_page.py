@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.e2e.conftest import Site
-from tests.e2e.page_house import ANNA, BEN, OBSERVER, Desk, PageHouse, chromium
+from tests.e2e.page_house import DESK1, DESK2, OBSERVER, Desk, PageHouse, chromium
 from tests.e2e.processes import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
@@ -37,7 +37,7 @@ def open_desk(browser: Browser, house: PageHouse) -> Iterator[Open]:
     """Opens windows; at the end none of them had an error or asked elsewhere."""
     desks: list[Desk] = []
 
-    def opened(token: str | None = ANNA, **how: int) -> Desk:
+    def opened(token: str | None = DESK1, **how: int) -> Desk:
         desks.append(Desk(browser, house, token, **how))  # type: ignore[arg-type] # sizes
         return desks[-1]
 
@@ -105,7 +105,7 @@ def test_a_takedown_is_followed_reviewed_and_reversed(
     mine = page.locator("li.feed.takedown", has_text="✓enforced").first
     mine.wait_for()
     mine.get_by_role("button", name="✕ It was not").click()
-    expect(mine).to_contain_text("Cleared by anna")
+    expect(mine).to_contain_text("Cleared by desk1")
     mine.get_by_role("button", name="Reverse").click()
     page.locator("dialog[open]").get_by_role("button", name="Reverse").click()
     site.collector.action("room-000", 10, kind="reverse_takedown")
@@ -124,7 +124,7 @@ def test_a_paused_stream_is_judged_and_left_alone(site: Site, open_desk: Open) -
     dialog = page.locator("dialog[open]")
     dialog.locator("textarea").fill("an interview with a surgeon")
     dialog.get_by_role("button", name="Pause", exact=True).click()
-    expect(page.locator(".facts")).to_contain_text("paused by anna until")
+    expect(page.locator(".facts")).to_contain_text("paused by desk1 until")
     expect(page.locator(".facts")).to_contain_text("an interview with a surgeon")
     seen = len(site.collector.messages)
     site.collector.wait(
@@ -161,14 +161,14 @@ def test_thresholds_are_tried_applied_and_undone(
     page.get_by_role("button", name="Apply…").click()
     words = confirm(page, "Apply", "too many were missed last night")
     assert "enter 0.9 → 0.5: lower scores count, so it acts more often" in words
-    expect(page.locator(".facts")).to_contain_text("Version 2, by anna")
+    expect(page.locator(".facts")).to_contain_text("Version 2, by desk1")
     assert house.get("/policies")["policies"][0]["rules"][1]["enter"] == 0.5
     house.restart()
     assert house.get("/policies")["policies"][0]["rules"][1]["enter"] == 0.5
     page.wait_for_selector("#link.live", timeout=20_000)
     page.get_by_role("button", name="Undo the last version…").click()
     confirm(page, "Undo it", "far too many alarms")
-    expect(page.locator(".facts")).to_contain_text("Version 3, by anna")
+    expect(page.locator(".facts")).to_contain_text("Version 3, by desk1")
     assert house.get("/policies")["policies"][0]["rules"][1]["enter"] == 0.9
     page = desk.view("log")
     expect(page.locator(".versions")).to_contain_text("too many were missed last night")
@@ -177,25 +177,25 @@ def test_thresholds_are_tried_applied_and_undone(
 
 def test_two_operators_at_once(open_desk: Open) -> None:
     """The second is told who was quicker and what was changed; nothing is lost."""
-    anna, ben = open_desk(), open_desk(BEN)
-    mine, other = anna.view("thresholds"), ben.view("thresholds")
+    desk1, desk2 = open_desk(), open_desk(DESK2)
+    mine, other = desk1.view("thresholds"), desk2.view("thresholds")
     slide(mine, "cut", "enter", 0.95)
     slide(other, "flag", "enter", 0.7)
     mine.get_by_role("button", name="Apply…").click()
     mine.locator("dialog[open]").wait_for()
     other.get_by_role("button", name="Apply…").click()
     confirm(other, "Apply", "more for review")
-    expect(other.locator(".facts")).to_contain_text("Version 2, by ben")
+    expect(other.locator(".facts")).to_contain_text("Version 2, by desk2")
     confirm(mine, "Apply", "fewer takedowns")
     error = mine.locator(".toast.error")
-    expect(error).to_contain_text("ben made version 2")
+    expect(error).to_contain_text("desk2 made version 2")
     expect(error).to_contain_text("more for review")
-    expect(mine.locator(".facts")).to_contain_text("Version 2, by ben")
+    expect(mine.locator(".facts")).to_contain_text("Version 2, by desk2")
     mine.get_by_role("button", name="Apply…").click()
     words = confirm(mine, "Apply", "fewer takedowns")
     assert "'cut'" in words
     assert "'flag'" not in words
-    expect(mine.locator(".facts")).to_contain_text("Version 3, by anna")
+    expect(mine.locator(".facts")).to_contain_text("Version 3, by desk1")
 
 
 def test_the_page_comes_back_after_a_restart(house: PageHouse, open_desk: Open) -> None:
@@ -210,7 +210,7 @@ def test_the_page_comes_back_after_a_restart(house: PageHouse, open_desk: Open) 
     look = row(page, "room-001").locator(".c-look")
     fresh = re.compile(r"^[0-3]\.\d s ago")  # by how sampling and news are in step
     expect(look).to_have_text(fresh, timeout=10_000)
-    expect(page.locator("#who")).to_contain_text("anna (operator)")
+    expect(page.locator("#who")).to_contain_text("desk1 (operator)")
 
 
 def test_an_observer_looks_only(house: PageHouse, open_desk: Open) -> None:

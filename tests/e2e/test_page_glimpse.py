@@ -69,7 +69,7 @@ def test_a_glimpse_is_grey_blurred_noted_and_gone(site: Site, browser: Browser) 
     image = page.locator("dialog[open] img.glimpse")
     image.wait_for()
     (look,) = _looks(house)
-    assert (look["actor"], look["about"]) == ("anna", "room-001")
+    assert (look["actor"], look["about"]) == ("desk1", "room-001")
     assert look["detail"]["reason"] == REASON
     pixels = image.evaluate(PIXELS)
     assert len(pixels) == 24 * 24 * 4

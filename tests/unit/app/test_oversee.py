@@ -119,9 +119,9 @@ async def test_a_pause_holds_over_a_restart(told: Told, tmp_path: Path) -> None:
     """It is on disk, the pipeline knows, and it can be taken back."""
     overseer, pipeline = told.app.front.overseer, told.app.pipeline
     view = await overseer.pause(
-        "room-1", PauseRequest(minutes=5, reason="an interview"), "anna"
+        "room-1", PauseRequest(minutes=5, reason="an interview"), "desk1"
     )
-    assert view.by == "anna"
+    assert view.by == "desk1"
     assert pipeline.is_paused("room-1")
     assert not pipeline.is_paused("room-2")
     value = told.app.factory.stats.registry.get_sample_value
@@ -143,7 +143,7 @@ async def test_a_pause_that_cannot_be_is_refused(
     monkeypatch.setattr("sidecar.oversight.pauses.LONGEST_S", 60.0)
     with pytest.raises(RequestRefused, match="within"):
         await told.app.front.overseer.pause(
-            "a", PauseRequest(minutes=5, reason="too long"), "anna"
+            "a", PauseRequest(minutes=5, reason="too long"), "desk1"
         )
 
 
@@ -153,9 +153,9 @@ async def test_an_outcome_becomes_a_label_and_a_rate(
     """Cleared: `safe` for the stretch of its evidence; the last word holds."""
     action_id = await told.taken_down()
     overseer = told.app.front.overseer
-    await overseer.review(action_id, Outcome.CONFIRM, "anna")
-    view = await overseer.review(action_id, Outcome.CLEAR, "ben")
-    assert (view.outcome, view.outcome_by) == (Outcome.CLEAR, "ben")
+    await overseer.review(action_id, Outcome.CONFIRM, "desk1")
+    view = await overseer.review(action_id, Outcome.CLEAR, "desk2")
+    assert (view.outcome, view.outcome_by) == (Outcome.CLEAR, "desk2")
     labels = await asyncio.to_thread((tmp_path / "labels-sidecar.csv").read_text)
     header, row = labels.splitlines()
     assert header == "stream,start,end,category"

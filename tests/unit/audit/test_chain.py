@@ -48,7 +48,7 @@ def chain_of(*deeds: Deed) -> list[Entry]:
 
 def deed(act: str = "policy.apply") -> Deed:
     """A deed of some kind."""
-    return Deed("anna", "operator", act, "v2", {"reason": "too many"})
+    return Deed("desk1", "operator", act, "v2", {"reason": "too many"})
 
 
 @given(st.lists(DEEDS, max_size=5))

@@ -24,7 +24,7 @@ def run(*arguments: str | Path) -> tuple[int, str]:
 def book(tmp_path: Path) -> tuple[Path, list[str]]:
     """A log of three entries, and their hashes."""
     journal = Journal(tmp_path / "audit.jsonl", ManualClock())
-    deed = Deed("anna", "operator", "login", "", {})
+    deed = Deed("desk1", "operator", "login", "", {})
     hashes = [journal.write(deed).hash for _ in range(3)]
     journal.close()
     return journal.path, hashes
@@ -41,7 +41,7 @@ def test_a_log_that_holds(book: tuple[Path, list[str]]) -> None:
 def test_a_changed_log(book: tuple[Path, list[str]]) -> None:
     """1, and the line is named."""
     path, _ = book
-    path.write_bytes(path.read_bytes().replace(b"anna", b"emma", 1))
+    path.write_bytes(path.read_bytes().replace(b"desk1", b"desk9", 1))
     code, output = run(path)
     assert code == EXIT_BROKEN
     assert "BROKEN: line 1 " in output

@@ -11,7 +11,7 @@ from sidecar.audit.journal import Journal, check
 from sidecar.clock import ManualClock
 from sidecar.errors import AuditFailed, ConfigError
 
-DEED = Deed("anna", "operator", "stream.reverse", "room-1", {"reason": "cleared"})
+DEED = Deed("desk1", "operator", "stream.reverse", "room-1", {"reason": "cleared"})
 
 
 def journal(folder: Path) -> Journal:

@@ -13,7 +13,7 @@ from sidecar.errors import ConfigError, VersionConflict
 from tests.unit.config.test_policy_changes import OLD, change
 
 AT = "2026-01-01T00:00:00.000Z"
-DRAFT = Version(0, AT, "anna", "too many alarms", "", ("enter 0.9 → 0.8",))
+DRAFT = Version(0, AT, "desk1", "too many alarms", "", ("enter 0.9 → 0.8",))
 NEW = changed(OLD, [change("enter", 0.8)])
 
 
@@ -47,10 +47,10 @@ def test_a_version_is_in_the_file_and_in_the_history(versions: PolicyVersions) -
     """Who, when, why and what; the file keeps its rights."""
     versions.file.chmod(0o640)
     second = versions.put(NEW, DRAFT, versions.current(AT).etag)
-    assert (second.number, second.author) == (2, "anna")
+    assert (second.number, second.author) == (2, "desk1")
     assert in_force(versions) == NEW == versions.policies(2)
     assert versions.file.read_text().startswith(
-        f"# Version 2, {AT}, by anna: too many alarms\n"
+        f"# Version 2, {AT}, by desk1: too many alarms\n"
     )
     assert versions.file.stat().st_mode & 0o777 == 0o640
     again = PolicyVersions(versions.file)
@@ -71,7 +71,7 @@ def test_who_comes_second_is_told_what_the_first_did(
     """And nothing is written."""
     seen = versions.current(AT).etag
     versions.put(NEW, DRAFT, seen)
-    with pytest.raises(VersionConflict, match=r"2 was made by anna.*too many") as told:
+    with pytest.raises(VersionConflict, match=r"2 was made by desk1.*too many") as told:
         versions.put(OLD, DRAFT, seen)
     assert told.value.number == 2
     assert "enter 0.9 → 0.8" in str(told.value)
@@ -97,7 +97,7 @@ def test_a_version_that_did_not_reach_the_file_is_not_in_force(
     versions.put(NEW, DRAFT, first.etag)
     versions.file.write_bytes(before)
     assert versions.current(AT) == first
-    third = versions.put(NEW, replace(DRAFT, author="ben"), first.etag)
+    third = versions.put(NEW, replace(DRAFT, author="desk2"), first.etag)
     assert third.number == 3
 
 

@@ -22,10 +22,14 @@ def test_each_token_has_a_name_and_a_role() -> None:
     found = control(
         token={"env": "A"},
         observer_token={"env": "B"},
-        tokens=[{"name": "anna", "token": {"env": "C"}}],
+        tokens=[{"name": "desk1", "token": {"env": "C"}}],
     ).named_tokens()
     roles = {name: role for name, (role, _) in found.items()}
-    assert roles == {"operator": "operator", "observer": "observer", "anna": "operator"}
+    assert roles == {
+        "operator": "operator",
+        "observer": "observer",
+        "desk1": "operator",
+    }
     assert control().named_tokens() == {}
 
 
@@ -40,8 +44,8 @@ def test_each_token_has_a_name_and_a_role() -> None:
             "observer_token: is not usable",
         ),
         (
-            {"tokens": [{"name": "anna", "token": {"env": "SHORT"}}]},
-            r"tokens\.anna: is not usable",
+            {"tokens": [{"name": "desk1", "token": {"env": "SHORT"}}]},
+            r"tokens\.desk1: is not usable",
         ),
         ({"tokens": [{"name": "a b", "token": {"env": "A"}}]}, "characters"),
         (

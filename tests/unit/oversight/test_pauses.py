@@ -7,7 +7,7 @@ from sidecar.oversight.pauses import LONGEST_S, MOST, Pause, Pauses
 
 def pause(stream: str = "a", until: float = 60.0) -> Pause:
     """One by Anna."""
-    return Pause(stream, until, "anna", "interview with a surgeon")
+    return Pause(stream, until, "desk1", "interview with a surgeon")
 
 
 def test_a_pause_ends_by_itself() -> None:

@@ -6,21 +6,21 @@ from hypothesis import strategies as st
 
 from sidecar.web.callers import LOCAL, Callers, Principal, Role
 
-ANNA = Principal.of("anna", Role.OPERATOR, "a" * 20)
-BEN = Principal.of("ben", Role.OBSERVER, "b" * 20)
+DESK1 = Principal.of("desk1", Role.OPERATOR, "a" * 20)
+DESK2 = Principal.of("desk2", Role.OBSERVER, "b" * 20)
 
 
 def test_each_token_finds_its_owner() -> None:
     """By token and by name; a stranger's finds nobody."""
-    callers = Callers([ANNA, BEN])
+    callers = Callers([DESK1, DESK2])
     assert callers
-    assert callers.by_token(b"a" * 20) == ANNA
-    assert callers.by_token(b"b" * 20) == BEN
+    assert callers.by_token(b"a" * 20) == DESK1
+    assert callers.by_token(b"b" * 20) == DESK2
     assert callers.by_token(b"c" * 20) is None
-    assert callers.by_name("ben") == BEN
+    assert callers.by_name("desk2") == DESK2
     assert callers.by_name("cleo") is None
-    assert (BEN.caller.name, BEN.caller.role, BEN.caller.proven) == (
-        "ben",
+    assert (DESK2.caller.name, DESK2.caller.role, DESK2.caller.proven) == (
+        "desk2",
         Role.OBSERVER,
         True,
     )
@@ -35,24 +35,24 @@ def test_nobody_is_nobody() -> None:
 @pytest.mark.parametrize(
     "twin",
     [
-        Principal.of("anna", Role.OBSERVER, "other" * 5),
+        Principal.of("desk1", Role.OBSERVER, "other" * 5),
         Principal.of("other", Role.OBSERVER, "a" * 20),
     ],
 )
 def test_twins_are_refused(twin: Principal) -> None:
     """Two of one name, or of one token, could not be told apart."""
     with pytest.raises(ValueError, match="share"):
-        Callers([ANNA, twin])
+        Callers([DESK1, twin])
 
 
 def test_the_tag_differs_with_the_tokens_and_shows_none() -> None:
     """Two sidecars on one host keep their cookies apart; the order does not matter."""
-    assert Callers([ANNA, BEN]).tag() == Callers([BEN, ANNA]).tag()
-    assert Callers([ANNA]).tag() != Callers([BEN]).tag()
-    assert "a" * 20 not in repr(ANNA)
+    assert Callers([DESK1, DESK2]).tag() == Callers([DESK2, DESK1]).tag()
+    assert Callers([DESK1]).tag() != Callers([DESK2]).tag()
+    assert "a" * 20 not in repr(DESK1)
 
 
 @given(st.binary(max_size=64))
 def test_any_bytes_find_nobody(token: bytes) -> None:
     """But the owner's own."""
-    assert (Callers([ANNA]).by_token(token) is None) == (token != b"a" * 20)
+    assert (Callers([DESK1]).by_token(token) is None) == (token != b"a" * 20)

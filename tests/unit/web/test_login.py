@@ -21,7 +21,7 @@ from tests.fakes.control import CONFIGURED, FakeControl
 
 pytestmark = pytest.mark.anyio
 
-ANNA, BEN = "anna-token-0123456789", "ben-token-0123456789"
+DESK1, DESK2 = "desk1-token-0123456789", "desk2-token-0123456789"
 HOST = "http://sidecar.example:8080"
 PAGE = {"x-sidecar-page": "1", "origin": HOST, "sec-fetch-site": "same-origin"}
 
@@ -51,8 +51,8 @@ class House:
         self.clock = ManualClock(1000.0)
         self.noted = Noted()
         people = [
-            Principal.of("anna", Role.OPERATOR, ANNA),
-            Principal.of("ben", Role.OBSERVER, BEN),
+            Principal.of("desk1", Role.OPERATOR, DESK1),
+            Principal.of("desk2", Role.OBSERVER, DESK2),
         ]
         callers = Callers(people if tokens else [])
         access = Access.of(callers, self.clock, secure=secure)
@@ -79,23 +79,23 @@ async def test_a_token_buys_a_cookie_that_opens() -> None:
     house = House()
     async with house.browser() as browser:
         assert (await browser.get("/api/me")).status_code == 401
-        reply = await login(browser, ANNA)
-        assert reply.json()["name"] == "anna"
+        reply = await login(browser, DESK1)
+        assert reply.json()["name"] == "desk1"
         cookie = reply.headers["set-cookie"]
         for word in ("HttpOnly", "SameSite=strict", "Path=/", f"Max-Age={LIFETIME_S}"):
             assert word in cookie
         assert "Secure" not in cookie
-        assert ANNA not in cookie
+        assert DESK1 not in cookie
         me = (await browser.get("/api/me")).json()
-        assert (me["name"], me["role"], me["proven"]) == ("anna", "operator", True)
+        assert (me["name"], me["role"], me["proven"]) == ("desk1", "operator", True)
         assert me["expires_at"] == "2026-01-01T12:00:00Z"
-    assert [(d.actor, d.act) for d in house.noted.deeds] == [("anna", "login")]
+    assert [(d.actor, d.act) for d in house.noted.deeds] == [("desk1", "login")]
 
 
 async def test_under_tls_the_cookie_stays_there() -> None:
     """Secure, and by its name kept to this very host."""
     async with House(secure=True).browser("https://sidecar.example:8080") as browser:
-        reply = await login(browser, ANNA, origin="https://sidecar.example:8080")
+        reply = await login(browser, DESK1, origin="https://sidecar.example:8080")
         assert reply.headers["set-cookie"].startswith("__Host-sidecar_")
         assert "Secure" in reply.headers["set-cookie"]
 
@@ -104,12 +104,12 @@ async def test_a_cookie_ends_by_time_and_by_logging_out() -> None:
     """After twelve hours, or at once."""
     house = House()
     async with house.browser() as browser:
-        await login(browser, ANNA)
+        await login(browser, DESK1)
         kept = dict(browser.cookies)
         assert (await browser.post("/api/logout", headers=PAGE)).status_code == 204
         browser.cookies.update(kept)
         assert (await browser.get("/api/me")).status_code == 401
-        await login(browser, ANNA)
+        await login(browser, DESK1)
         house.clock.advance(LIFETIME_S)
         assert (await browser.get("/api/me")).status_code == 401
 
@@ -119,17 +119,17 @@ async def test_observers_look_and_operators_act() -> None:
     house = House()
     path = f"/api/streams/{CONFIGURED}/reverse"
     async with house.browser() as browser:
-        await login(browser, BEN)
+        await login(browser, DESK2)
         assert (await browser.get("/api/streams")).status_code == 200
         refused = await browser.post(path, headers=PAGE)
         assert (refused.status_code, refused.json()["code"]) == (403, "operator_needed")
-        bearer = {"authorization": f"Bearer {BEN}"}
+        bearer = {"authorization": f"Bearer {DESK2}"}
         assert (await browser.post(path, headers=bearer)).status_code == 403
-        done = await browser.post(path, headers={"authorization": f"Bearer {ANNA}"})
+        done = await browser.post(path, headers={"authorization": f"Bearer {DESK1}"})
         assert done.status_code == 202
     last = house.noted.deeds[-1]
     assert (last.actor, last.role, last.act, last.about) == (
-        "anna",
+        "desk1",
         "operator",
         "http.post",
         path,
@@ -153,9 +153,9 @@ async def test_a_forged_request_is_refused(headers: dict[str, str]) -> None:
     house = House()
     async with house.browser() as browser:
         assert (
-            await browser.post("/api/login", json={"token": ANNA}, headers=headers)
+            await browser.post("/api/login", json={"token": DESK1}, headers=headers)
         ).status_code == 403
-        await login(browser, ANNA)
+        await login(browser, DESK1)
         refused = await browser.post(
             f"/api/streams/{CONFIGURED}/reverse", headers=headers
         )
@@ -168,10 +168,10 @@ async def test_guessing_is_slow_and_noted() -> None:
     async with house.browser() as browser, house.browser(address="10.0.0.2") as other:
         codes = [(await login(browser, f"guess-{n}")).status_code for n in range(6)]
         assert codes == [401] * 5 + [429]
-        assert (await login(browser, ANNA)).status_code == 429
-        assert (await login(other, ANNA)).status_code == 200
+        assert (await login(browser, DESK1)).status_code == 429
+        assert (await login(other, DESK1)).status_code == 200
         house.clock.advance(10)
-        assert (await login(browser, ANNA)).status_code == 200
+        assert (await login(browser, DESK1)).status_code == 200
     acts = [deed.act for deed in house.noted.deeds]
     assert acts == ["login.failed"] * 5 + ["login"] * 2
     assert all("guess" not in repr(deed) for deed in house.noted.deeds)
@@ -182,10 +182,10 @@ async def test_nobody_logs_in_unseen() -> None:
     house = House()
     house.noted.failing = True
     async with house.browser() as browser:
-        reply = await login(browser, ANNA)
+        reply = await login(browser, DESK1)
         assert (reply.status_code, reply.json()["code"]) == (503, "audit_failing")
         assert "set-cookie" not in reply.headers
-        bearer = {"authorization": f"Bearer {ANNA}"}
+        bearer = {"authorization": f"Bearer {DESK1}"}
         path = f"/api/streams/{CONFIGURED}/reverse"
         assert (await browser.post(path, headers=bearer)).status_code == 202
 
@@ -196,7 +196,7 @@ async def test_without_tokens_there_is_nothing_to_log_in_to() -> None:
     async with house.browser("http://127.0.0.1:8080") as browser:
         me = (await browser.get("/api/me")).json()
         assert (me["name"], me["role"], me["proven"]) == ("local", "operator", False)
-        reply = await login(browser, ANNA, origin="http://127.0.0.1:8080")
+        reply = await login(browser, DESK1, origin="http://127.0.0.1:8080")
         assert reply.json()["code"] == "login_not_needed"
         assert (await browser.post("/api/logout")).status_code == 204
     assert house.noted.deeds[-1].role == "local"
@@ -206,7 +206,7 @@ async def test_two_cookies_of_one_name_are_none() -> None:
     """Somebody else put one there; neither is believed."""
     house = House()
     async with house.browser() as browser:
-        await login(browser, ANNA)
+        await login(browser, DESK1)
         ((name, value),) = browser.cookies.items()
         browser.cookies.clear()
         twice = {"cookie": f"{name}={value}; {name}={value}"}
