@@ -1,6 +1,7 @@
 """Twenty streams of one Janus for half a minute, in good times and in bad.
 
-The long form is `python -m benchmarks.soak`; these are its numbers in little.
+The long form is `python -m benchmarks.soak`; these are its numbers in little. Needs a
+machine with nothing else to do: `make test ARGS="-m soak tests/e2e/test_soak.py"`.
 """
 
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from benchmarks.soak import Plan, soak
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.e2e, pytest.mark.soak, pytest.mark.timeout(280)]
 
 STREAMS = 20
 SECONDS = 30.0
