@@ -81,7 +81,8 @@ class KeyframePlanner:
         self._natural: deque[float] = deque(maxlen=_REMEMBERED)
         self._needed = True  # the start, a torn picture, a switch to ALL
         self._urgent = False  # full decoding has just begun and waits for its start
-        self._asked_at: float | None = None
+        self._asked_at: float | None = None  # by the pace, not the clock
+        self._sent_at: float | None = None
         self._asked = False  # since the last keyframe
         self._misses = 0
         self._ignored_at: float | None = None
@@ -230,10 +231,8 @@ class KeyframePlanner:
         return 0.0 if self._since is None else now - self._since
 
     def _asks(self, now: float) -> bool:
-        pli_s = self._pace_s
-        if pli_s is None or (
-            self._asked_at is not None and now - self._asked_at < pli_s
-        ):
+        pli_s = self._pli_interval_s
+        if pli_s is None or self._too_soon(now, pli_s):
             return False
         trial = self._is_trial(now)
         late = self._means is _Means.ASKING and self._age_s(now) >= self._interval_s
@@ -244,14 +243,17 @@ class KeyframePlanner:
         lateness_s = _LATENESS * pli_s  # made good: else each timer adds its own
         earliest = now if self._asked_at is None else self._asked_at + pli_s
         self._asked_at = min(now, max(earliest, now - lateness_s))
+        self._sent_at = now
         self._asked, self._urgent = True, False
         return True
 
-    @property
-    def _pace_s(self) -> float | None:
-        """Least time since the last request; a burst's first one does not wait."""
-        pli_s = self._pli_interval_s
-        return pli_s if pli_s is None or not self._urgent else min(pli_s, _URGENT_S)
+    def _too_soon(self, now: float, pli_s: float) -> bool:
+        """Whether the last request was just now; a burst's first one hardly waits."""
+        if self._asked_at is None or self._sent_at is None:
+            return False
+        if self._urgent:
+            return now - self._sent_at < min(pli_s, _URGENT_S)
+        return now - self._asked_at < pli_s
 
     def _is_trial(self, now: float) -> bool:
         return (
