@@ -7,18 +7,16 @@ goes to aioice, DTLS to aiortc's transport.
 
 import socket
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from aioice import Connection
 from aioice.ice import StunProtocol
 
-from sidecar.ingest import kernel_filter
+from sidecar.ingest import datagrams, kernel_filter
 from sidecar.ingest.rtp_header import RTP_END, RTP_FIRST, is_rtcp, is_rtp
 
 _STUN_END: Final = 4  # of the first byte (RFC 7983)
-_LONGEST: Final = 1 << 14  # bytes read of a datagram
 _LONGEST_SRTP: Final = 1500  # pylibsrtp raises ValueError beyond
-_AT_ONCE: Final = 32  # datagrams of one stream before the others get their turn
 _QUEUED: Final = 1024  # datagrams that a closed door may have left in the socket
 
 
@@ -102,36 +100,36 @@ class DatagramProtocol(StunProtocol):
 
     def read(self) -> bool:
         """Takes some of what is there; whether that was all, and media among it."""
-        return self._read(_AT_ONCE)
+        came, media = self._read()
+        return media and came < datagrams.AT_ONCE and not self._door.closed
 
     def drain(self) -> None:
         """Takes what the socket holds."""
-        self._read(_QUEUED)
+        for _ in range(_QUEUED // datagrams.AT_ONCE):
+            if self._read()[0] < datagrams.AT_ONCE:
+                break
 
-    def _read(self, most: int) -> bool:
+    def _read(self) -> tuple[int, bool]:
+        """How many there were, and whether media was among them."""
+        came = datagrams.receive(self.socket)
         media: list[bytes] = []
-        heard = empty = False
-        for _ in range(most):
+        heard = False
+        for data, origin in came:
             if self.transport.is_closing():
                 break
-            try:
-                data, addr = self.socket.recvfrom(_LONGEST)
-            except OSError:
-                empty = True
-                break
-            self._sort(data, addr, media)
-            heard = heard or bool(media)
+            if is_rtp(data):
+                media.append(data)
+                heard = True
+            else:
+                self._door.take_media(media)
+                media = []
+                self._other(data, origin)
         self._door.take_media(media)
-        return heard and empty
+        return len(came), heard
 
-    def _sort(self, data: bytes, addr: tuple[Any, ...], media: list[bytes]) -> None:
-        """Puts media to the rest of it; all else goes its way, after the media."""
-        if is_rtp(data):
-            media.append(data)
-            return
-        self._door.take_media(media)
-        media.clear()
+    def _other(self, data: bytes, origin: datagrams.Origin) -> None:
+        """What is not media goes its way, after the media before it."""
         if data and data[0] < _STUN_END:
-            super().datagram_received(data, addr)
+            super().datagram_received(data, datagrams.address(origin))
         else:
             self._door.take(data)
