@@ -53,9 +53,11 @@ def run(config: ConfigPath) -> None:
     """Run beside a media server until SIGTERM."""
     from sidecar.app.run import run_until_signal
     from sidecar.config import load
+    from sidecar.malloc import keep_freed_memory
 
     loaded = load(config)
     setup(loaded.log.format, loaded.log.level)
+    keep_freed_memory()
     asyncio.run(run_until_signal(loaded, config))
 
 

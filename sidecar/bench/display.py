@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sidecar.bench.load import LoadReport
-from sidecar.bench.rows import Round
+from sidecar.bench.rows import RATIOS, Round
 
 _HEADS = ("receiver", "codec", "streams", "CPU/stream", "taken/due", "MB/stream", "lag")
 
@@ -38,12 +38,9 @@ def show(rows: Sequence[Round], said: Mapping[str, object]) -> None:
     """Prints rows and ratios."""
     console = Console()
     console.print(table(rows))
-    for name, key in (
-        ("the obvious script", "ratio_vs_obvious"),
-        ("gstreamer-keyframes", "ratio_vs_gstreamer_keyframes"),
-    ):
+    for key, ours, other in RATIOS:
         if said[key] is not None:
-            console.print(f"sidecar-keyframes: {said[key]} times cheaper than {name}")
+            console.print(f"{ours}: {said[key]} times cheaper than {other}")
 
 
 def show_load(found: LoadReport) -> None:

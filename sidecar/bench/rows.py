@@ -6,6 +6,12 @@ from statistics import median
 from typing import Any, Final
 
 OURS: Final = "sidecar-keyframes"
+RATIOS: Final = (  # key, whose cost, how often it goes into that of whom
+    ("ratio_vs_obvious", OURS, "obvious"),
+    ("ratio_vs_gstreamer_keyframes", OURS, "gstreamer-keyframes"),
+    ("ratio_pli_vs_obvious", "sidecar-keyframes-1s-pli", "obvious"),
+    ("ratio_all_vs_gstreamer_all", "sidecar-all", "gstreamer-all"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +84,17 @@ def _median(values: Sequence[float | None], digits: int) -> float | None:
     return round(median(known), digits) if known else None
 
 
-def ratio(rows: Sequence[Round], other: str) -> float | None:
-    """How many times cheaper keyframes are than `other`: of the codecs the worst.
+def ratio(rows: Sequence[Round], other: str, ours: str = OURS) -> float | None:
+    """How many times cheaper `ours` is than `other`: of the codecs the worst.
 
     Each by its row with the most streams. None if either was not measured.
     """
     by_streams = sorted(rows, key=lambda row: row.streams)
     cost = {(row.codec, row.receiver): row.cpu_percent_per_stream for row in by_streams}
     ratios = [
-        cost[codec, other] / ours
-        for (codec, receiver), ours in cost.items()
-        if receiver == OURS and ours > 0 and (codec, other) in cost
+        cost[codec, other] / own
+        for (codec, receiver), own in cost.items()
+        if receiver == ours and own > 0 and (codec, other) in cost
     ]
     return round(min(ratios), 1) if ratios else None
 
@@ -97,6 +103,5 @@ def report(rows: Sequence[Round]) -> dict[str, Any]:
     """What `--json` prints."""
     return {
         "rows": [asdict(row) for row in rows],
-        "ratio_vs_obvious": ratio(rows, "obvious"),
-        "ratio_vs_gstreamer_keyframes": ratio(rows, "gstreamer-keyframes"),
+        **{key: ratio(rows, other, ours) for key, ours, other in RATIOS},
     }

@@ -8,6 +8,7 @@ import sys
 from types import TracebackType
 
 from sidecar import log
+from sidecar.malloc import keep_freed_memory
 from sidecar.workers.child import run_worker
 
 
@@ -21,4 +22,5 @@ def _crashed(
 if __name__ == "__main__":
     log.setup()
     sys.excepthook = _crashed
+    keep_freed_memory()
     run_worker(*map(int, sys.argv[1:]))
