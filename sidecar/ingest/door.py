@@ -13,7 +13,13 @@ from aioice import Connection
 from aioice.ice import StunProtocol
 
 from sidecar.ingest import datagrams, kernel_filter
-from sidecar.ingest.rtp_header import RTP_END, RTP_FIRST, is_rtcp, is_rtp
+from sidecar.ingest.rtp_header import (
+    RTP_END,
+    RTP_FIRST,
+    is_marked,
+    is_rtcp,
+    is_rtp,
+)
 
 _STUN_END: Final = 4  # of the first byte (RFC 7983)
 _LONGEST_SRTP: Final = 1500  # pylibsrtp raises ValueError beyond
@@ -99,9 +105,9 @@ class DatagramProtocol(StunProtocol):
         self._door = door
 
     def read(self) -> bool:
-        """Takes some of what is there; whether that was all, and media among it."""
-        came, media = self._read()
-        return media and came < datagrams.AT_ONCE and not self._door.closed
+        """Takes some of what is there; whether it ends amid a picture still coming."""
+        came, amid = self._read()
+        return amid and came < datagrams.AT_ONCE and not self._door.closed
 
     def drain(self) -> None:
         """Takes what the socket holds."""
@@ -110,22 +116,22 @@ class DatagramProtocol(StunProtocol):
                 break
 
     def _read(self) -> tuple[int, bool]:
-        """How many there were, and whether media was among them."""
+        """How many there were, and whether the last of media ends no picture."""
         came = datagrams.receive(self.socket)
         media: list[bytes] = []
-        heard = False
+        amid = False
         for data, origin in came:
             if self.transport.is_closing():
                 break
             if is_rtp(data):
                 media.append(data)
-                heard = True
+                amid = not is_marked(data)
             else:
                 self._door.take_media(media)
                 media = []
                 self._other(data, origin)
         self._door.take_media(media)
-        return len(came), heard
+        return len(came), amid
 
     def _other(self, data: bytes, origin: datagrams.Origin) -> None:
         """What is not media goes its way, after the media before it."""

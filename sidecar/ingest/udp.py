@@ -1,8 +1,8 @@
-"""A UDP socket on the event loop that is read at intervals while media comes.
+"""A UDP socket on the event loop that is read at intervals while a picture comes.
 
 asyncio wakes for each datagram. The packets of a keyframe come within milliseconds of
-each other, from a real network each on its own: after some were read the socket is left
-alone for a moment, and what has come by then is read in one go.
+each other, from a real network each on its own: after some of them were read the socket
+is left alone for a moment, and what has come by then is read in one go.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import Event
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from sidecar.errors import ConfigError
+from sidecar.replay import options
 
 if TYPE_CHECKING:
     from sidecar.config import Config
@@ -18,71 +19,29 @@ if TYPE_CHECKING:
     from sidecar.replay.outcome import Outcome
 
 _INTERRUPTED: Final = 130
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object, no table.")]
-Paths = Annotated[
-    list[Path], typer.Argument(help="Video files, folders of them, or recordings.")
-]
 
 
 def replay(  # noqa: PLR0913, PLR0917 - one parameter for each option
-    given: Paths,
-    policy: Annotated[
-        Path | None,
-        typer.Option(help="Policies, or a configuration; the demo's without it."),
-    ] = None,
-    diff: Annotated[
-        tuple[Path, Path] | None,
-        typer.Option(help="Two policies: which takedowns appear, vanish, move."),
-    ] = None,
-    record: Annotated[
-        Path | None,
-        typer.Option(help="Write what came of it as a recording, .jsonl or .jsonl.gz."),
-    ] = None,
-    realtime: Annotated[
-        bool, typer.Option("--realtime", help="A second takes a second.")
-    ] = False,
-    via: Annotated[
-        str | None,
-        typer.Option(
-            help="By WebRTC, in real time: whip: to --url; whep: at --listen."
-        ),
-    ] = None,
-    url: Annotated[str | None, typer.Option(help="Of the sidecar's WHIP.")] = None,
-    listen: Annotated[
-        str, typer.Option(help="Where whep serves the video; port 0: a free one.")
-    ] = "127.0.0.1:0",
-    control: Annotated[
-        str | None,
-        typer.Option(help="URL of the sidecar's control API: it watches the video."),
-    ] = None,
-    token_file: Annotated[
-        Path | None, typer.Option(help="For --url, --listen; or SIDECAR_REPLAY_TOKEN.")
-    ] = None,
-    control_token_file: Annotated[
-        Path | None, typer.Option(help="For --control; or SIDECAR_CONTROL_TOKEN.")
-    ] = None,
-    loss: Annotated[
-        float, typer.Option(help="Share of packets lost.", min=0, max=0.9)
-    ] = 0.0,
-    jitter_ms: Annotated[float, typer.Option(help="Packets late by.", min=0)] = 0.0,
-    kbps: Annotated[float, typer.Option(help="The way's width; 0: any.", min=0)] = 0.0,
-    labels: Annotated[
-        Path | None,
-        typer.Option(help="CSV of stream,start,end,category: how good was it?"),
-    ] = None,
-    fail_under: Annotated[
-        str | None,
-        typer.Option(help="Such as recall=0.95,false_takedowns_per_1000h=1; exit 1."),
-    ] = None,
-    prevalence: Annotated[
-        list[float] | None,
-        typer.Option(help="Precision if this share of streams is bad.", min=0, max=1),
-    ] = None,
-    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML.")] = None,
-    html: Annotated[
-        Path | None, typer.Option(help="Write one HTML file with all timelines.")
-    ] = None,
-    as_json: AsJson = False,
+    given: options.Paths,
+    policy: options.Policy = None,
+    diff: options.Diff = None,
+    record: options.Record = None,
+    realtime: options.Realtime = False,
+    via: options.Via = None,
+    url: options.Url = None,
+    listen: options.Listen = "127.0.0.1:0",
+    control: options.Control = None,
+    token_file: options.TokenFile = None,
+    control_token_file: options.ControlTokenFile = None,
+    loss: options.Loss = 0.0,
+    jitter_ms: options.JitterMs = 0.0,
+    kbps: options.Kbps = 0.0,
+    labels: options.Labels = None,
+    fail_under: options.FailUnder = None,
+    prevalence: options.Prevalence = None,
+    junit: options.Junit = None,
+    html: options.Html = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Judge videos or recordings as if they were live, as fast as the machine goes."""
     from sidecar.log import setup
@@ -96,6 +55,17 @@ def replay(  # noqa: PLR0913, PLR0917 - one parameter for each option
     if via is not None:
         from sidecar.replay.sending import Sending
 
+        _require_nothing_to_judge(
+            {
+                "--policy": policy,
+                "--diff": diff,
+                "--record": record,
+                "--labels": labels,
+                "--fail-under": fail_under,
+                "--junit": junit,
+                "--html": html,
+            }
+        )
         network = Network(loss, jitter_ms / 1000, kbps * 1000)
         tokens = (token_file, control_token_file)
         Sending(via, url, listen, control, *tokens, network).run(found, typer.echo)
@@ -128,7 +98,7 @@ def tune(  # noqa: PLR0913, PLR0917 - one parameter for each option
     false_per_1000h: Annotated[
         float, typer.Option("--false-per-1000h", help="To be shown.", min=0.001)
     ] = 10.0,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Find the thresholds that labelled recordings speak for; refuses to guess."""
     from rich.console import Console
@@ -192,6 +162,16 @@ def _diff(
         _print(difference_json(found, partial=stop.is_set()))
     else:
         show_difference(found)
+
+
+def _require_nothing_to_judge(asked: Mapping[str, object]) -> None:
+    """By WebRTC the running sidecar judges: what asks for more here is a mistake."""
+    for option, value in asked.items():
+        if value is not None:
+            raise ConfigError(
+                f"{option} does not go with --via: the sidecar that the video is sent "
+                "to judges it; leave it out, or replay without --via"
+            )
 
 
 def _require_same_looks(old: "Config", new: "Config") -> None:

@@ -104,6 +104,27 @@ async def test_a_burst_is_read_at_one_go(guests: Guests) -> None:
         await guests.next()
 
 
+async def test_it_is_read_at_intervals_only_amid_a_picture(guests: Guests) -> None:
+    """After a picture's last packet there is nothing to wait for, nor when closed."""
+    end = bytearray(rtp(2))
+    end[1] |= 0x80  # the marker
+    for sent, amid in (
+        ([rtp(1)], True),
+        ([rtp(1), RTCP], True),
+        ([rtp(1), bytes(end)], False),
+        ([bytes(end), rtp(3)], True),
+        ([STUN], False),
+        ([rtp(n) for n in range(40)], False),  # the rest is there: at once
+        ([], True),
+        ([], False),
+    ):
+        guests.send(*sent)
+        assert guests.protocol.read() is amid, sent
+    guests.door.media = lambda _: setattr(guests.door, "closed", True)
+    guests.send(rtp(4))
+    assert not guests.protocol.read()
+
+
 async def test_rtcp_is_taken_in_its_turn(guests: Guests) -> None:
     """By whoever is there for it: after the media before it, before what follows."""
     order: list[object] = []

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from sidecar.cli import cli
 from sidecar.errors import ConfigError, StreamUnsupported
 from sidecar.replay.inputs import Inputs
 from sidecar.replay.network import Network
@@ -62,3 +64,15 @@ def test_a_token_comes_from_a_file(tmp_path: Path, via: str) -> None:
     file.write_text("0123456789abcdef0123\n")
     with pytest.raises(StreamUnsupported, match="no such file"):
         _send(via, token_file=file)
+
+
+@pytest.mark.parametrize("option", ["--policy", "--record", "--labels", "--html"])
+def test_what_the_sidecar_judges_is_not_asked_for_here(
+    option: str, tmp_path: Path
+) -> None:
+    """An option that could have no effect is told, not passed over."""
+    clip = tmp_path / "a.mp4"
+    clip.touch()
+    asked = ["replay", str(clip), "--via", "whep", option, str(tmp_path / "x")]
+    with pytest.raises(ConfigError, match=f"^{option} does not go with --via"):
+        CliRunner().invoke(cli, asked, catch_exceptions=False)
