@@ -35,7 +35,7 @@ from tests.e2e.sidecar_process import Settings, SidecarProcess, rule, settings
 
 FAULTS: Final = ("none", "classifier", "broker")
 LIVE_S: Final = 90.0
-WARM_UP_S: Final = 15.0
+SETTLED_S: Final = 6.0  # for so long no stream had to wait for its turn to listen
 RECOVERY_S: Final = 120.0
 LOOK_S: Final = 5.0
 STALL_S: Final = 2.5  # a batch; several times as long on a busy machine
@@ -206,6 +206,20 @@ def _seen(one: Site) -> bool:
     return unknown == 0 and _live(one) == one.plan.streams
 
 
+def _settle(one: Site) -> None:
+    """Until every stream knows when its keyframes come."""
+    waited, since = -1.0, monotonic()
+
+    def settled() -> bool:
+        nonlocal waited, since
+        now = one.counters().total("sidecar_listening_put_off_total")
+        if now != waited:
+            waited, since = now, monotonic()
+        return monotonic() - since >= SETTLED_S
+
+    until(settled, LIVE_S, "all streams know their keyframes", 0.5)
+
+
 def _fault_on(one: Site) -> None:
     if one.plan.fault == "classifier":
         one.sources[0].send(signal.SIGUSR1)
@@ -236,7 +250,10 @@ def soak(plan: Plan, folder: Path) -> dict[str, Any]:
         began = monotonic()
         until(lambda: _live(one) == plan.streams, LIVE_S, "all sessions live", 0.5)
         connected_s = monotonic() - began
-        one.watch(WARM_UP_S)
+        until(lambda: _seen(one), LIVE_S, "every stream has a verdict", 0.5)
+        seen_s = monotonic() - began
+        _settle(one)
+        settled_s = monotonic() - began - SETTLED_S
         before, first = one.counters(), one.look()
         _fault_on(one)
         one.watch(plan.seconds)
@@ -252,6 +269,8 @@ def soak(plan: Plan, folder: Path) -> dict[str, Any]:
             "seconds": round(last.at - first.at, 1),
             "fault": plan.fault,
             "connected_s": round(connected_s, 1),
+            "all_seen_s": round(seen_s, 1),
+            "settled_s": round(settled_s, 1),
             "cpu_cores": round((last.cpu_s - first.cpu_s) / (last.at - first.at), 3),
             **_memory(one, first, last),
             **_told(before, after),

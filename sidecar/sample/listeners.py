@@ -15,7 +15,11 @@ _LONGEST_S: Final = 10.0  # four keyframes 2 s apart, and some loss
 
 
 class Listeners:
-    """A few places, first come first served; shared by the streams of one process.
+    """A few places, shared by the streams of one process.
+
+    First come first served, but for those who have not been seen at all: they go first,
+    and a first picture is enough to make room for the next of them. So a hundred
+    streams that begin at once are all looked at before the first has settled.
 
     Args:
         places: How many.
@@ -28,6 +32,7 @@ class Listeners:
         self._longest_s = longest_s
         self._inside: dict[object, float] = {}
         self._waiting: dict[object, float] = {}  # and when each last asked
+        self._seen: set[object] = set()
 
     def enter(self, who: object, now: float) -> bool:
         """Whether `who` may listen now; if not, it stands in the queue: ask again."""
@@ -38,12 +43,24 @@ class Listeners:
             del self._inside[who]
             self._places = max(1, self._places - 1)
         self._waiting[who] = now  # in its place, if it stood there
-        asking = [one for one, at in self._waiting.items() if now - at < _FORGOTTEN_S]
-        free = self._places - len(self._inside)
-        if who not in asking[: max(0, free)]:
+        free = max(0, self._places - len(self._inside))
+        if who not in self._asking(now)[:free]:
             return False
         del self._waiting[who]
         self._inside[who] = now
+        return True
+
+    def _asking(self, now: float) -> list[object]:
+        """Who still stands in the queue, in the order in which they get in."""
+        here = [one for one, at in self._waiting.items() if now - at < _FORGOTTEN_S]
+        return sorted(here, key=self._seen.__contains__)
+
+    def seen(self, who: object, now: float) -> bool:
+        """`who` had a picture; whether its place goes to one who never had."""
+        self._seen.add(who)
+        if who not in self._inside or self._seen.issuperset(self._asking(now)):
+            return False
+        self._inside.pop(who)
         return True
 
     def found(self, who: object) -> None:
@@ -56,3 +73,8 @@ class Listeners:
         """`who` does not want to listen any more."""
         self._inside.pop(who, None)
         self._waiting.pop(who, None)
+
+    def forget(self, who: object) -> None:
+        """`who` is not there any more."""
+        self.leave(who)
+        self._seen.discard(who)

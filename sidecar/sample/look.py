@@ -63,14 +63,18 @@ class Look:
         self._account(self._now)
         self._decoder.close()
         self._count(-1)
-        self._subject.listeners.leave(self)
+        self._subject.listeners.forget(self)
 
     def back(self, sample: Sample) -> None:
         """The caller is done with `sample`; if it took long, keyframes were missed."""
         now = self._now
         if now - sample.decoded_at > self._subject.cadence.interval_s / 2:
             self._planner.pause(now)
-        self._replan(now)
+        if self._subject.listeners.seen(self, now):
+            self._listen(now)  # another one's turn
+            self._set_timer()
+        else:
+            self._replan(now)
 
     def replan(self) -> None:
         """How often the stream is to be sampled has changed."""

@@ -59,6 +59,33 @@ def test_who_finds_nothing_gives_way() -> None:
     assert listeners.enter("a", 71.0)
 
 
+def test_the_unseen_go_first() -> None:
+    """A first picture makes room for one who has had none; a second one does not."""
+    listeners = Listeners(1)
+    for who in "abc":
+        listeners.enter(who, 0.0)
+    assert listeners.seen("a", 1.0)
+    assert not listeners.enter("a", 1.0)
+    assert listeners.enter("b", 1.0)
+    assert listeners.seen("b", 1.5)
+    assert not listeners.enter("b", 1.5)
+    assert not listeners.enter("a", 1.5)
+    assert listeners.enter("c", 1.5)
+    assert not listeners.seen("c", 2.0)
+    listeners.found("c")
+    assert listeners.enter("a", 2.0)
+    assert not listeners.enter("b", 2.0)
+    assert not listeners.enter("new", 2.5)
+    assert not listeners.seen("b", 2.5)  # it has no place
+    assert not listeners.seen("a", 5.0)  # nobody has asked for long
+    assert listeners.enter("a", 5.0)
+    listeners.forget("a")
+    assert listeners.enter("b", 5.0)
+    assert not listeners.enter("a", 5.0)
+    assert listeners.seen("b", 5.5)  # for another one by the name of the first
+    assert listeners.enter("a", 5.5)
+
+
 def test_fewer_listen_where_they_find_nothing() -> None:
     """Down to one; and again one more with each that finds its keyframes."""
     listeners = Listeners(2)

@@ -57,6 +57,16 @@ async def test_it_waits_at_the_start(rig: Rig) -> None:
     assert live.open_s < 60.0 - 20.0
 
 
+async def test_a_first_picture_makes_room_for_who_had_none(rig: Rig) -> None:
+    """It gives way to one who waits for its first, and learns when it is back."""
+    live = groups(rig, range(100))
+    samples = await take(rig.sampler(FOUR), live)
+    assert samples[0].captured_at == pytest.approx(0.0, abs=0.1)
+    assert 10.0 <= samples[1].captured_at <= 12.1
+    assert rig.value("sidecar_openings_total", outcome="met") > 5
+    assert live.open_s < 60.0 - 10.0
+
+
 async def test_it_leaves_as_soon_as_it_knows(rig: Rig) -> None:
     """Resting, or gone, it takes no place."""
     await take(rig.sampler(FOUR), groups(rig, range(0)), limit=4)
