@@ -42,7 +42,7 @@ STALL_S: Final = 2.5  # a batch; several times as long on a busy machine
 _STALE_S: Final = 10.0
 _CARDS: Final = 10  # one stream in so many shows a card
 _FLAG_S: Final = 10.0
-_PILOTED: Final = 6
+_PILOTED: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +189,8 @@ def _unwatched(one: Site) -> None:
 
 
 def _pilot(one: Site) -> None:
-    """Two streams for a moment: what is made once, and kept, is there then."""
-    _watched(one, _streams(one.plan, one.janus)[-2:])
+    """A few streams for a moment: what is made once, and kept, is there then."""
+    _watched(one, _streams(one.plan, one.janus)[-10:])
     name = "sidecar_samples_taken_total"
     until(lambda: one.counters().total(name) >= _PILOTED, LIVE_S, "samples", 0.5)
     _unwatched(one)
