@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -13,73 +13,26 @@ from sidecar.domain import Codec
 from sidecar.errors import StreamUnavailable
 from sidecar.ingest.receiver import IceServer, IceSettings, Peer
 from sidecar.stats import Stats
-from tests.contract.brokers import free_port, require_tool
+from tests.e2e.coturn import PASSWORD, USER, Coturn
 from tests.fakes.webrtc_sender import Sender, connected
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
 NOWHERE = ("203.0.113.1",)  # RFC 5737: cannot be bound, so there are no host candidates
-PASSWORD = "correct-horse"  # noqa: S105 of a server that lives for a second
 
 
 @asynccontextmanager
 async def turn_server(folder: Path) -> AsyncIterator[int]:
     """A coturn on loopback; yields its port."""
-    port = free_port()
-    options = [
-        *("-n", "--no-cli", "--no-tls", "--no-dtls", "--lt-cred-mech"),
-        *("--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1"),
-        *(f"--listening-port={port}", f"--user=sidecar:{PASSWORD}", "--realm=test"),
-        *("--allow-loopback-peers", "--log-file=stdout", "--simple-log"),
-        f"--pidfile={folder / 'turn.pid'}",
-        f"--userdb={folder / 'turn.db'}",
-    ]
-    process = await asyncio.create_subprocess_exec(
-        require_tool("turnserver"),
-        *options,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    turn = await asyncio.to_thread(Coturn, folder)
     try:
-        await _answers(port)
-        yield port
+        yield turn.port
     finally:
-        process.kill()
-        await process.wait()
-
-
-class _Waiting(asyncio.DatagramProtocol):
-    """Notes that something came."""
-
-    def __init__(self) -> None:
-        self.heard = asyncio.Event()
-
-    def datagram_received(self, data: bytes, addr: object) -> None:
-        """An answer."""
-        assert data
-        assert addr
-        self.heard.set()
-
-
-async def _answers(port: int) -> None:
-    """Asks for a STUN binding until there is an answer: nobody tells when it is up."""
-    loop = asyncio.get_running_loop()
-    transport, waiting = await loop.create_datagram_endpoint(
-        _Waiting, remote_addr=("127.0.0.1", port)
-    )
-    try:
-        async with asyncio.timeout(10):
-            while not waiting.heard.is_set():
-                transport.sendto(b"\x00\x01\x00\x00\x21\x12\xa4\x42" + bytes(12))
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(0.1):
-                        await waiting.heard.wait()
-    finally:
-        transport.close()
+        await asyncio.to_thread(turn.child.kill)
 
 
 def _peer(port: int, password: str, stats: Stats | None = None) -> Peer:
-    server = IceServer((f"turn:127.0.0.1:{port}",), "sidecar", password)
+    server = IceServer((f"turn:127.0.0.1:{port}",), USER, password)
     settings = IceSettings(servers=(server,), addresses=NOWHERE)
     return Peer("s", settings, SystemClock(), stats or Stats())
 
