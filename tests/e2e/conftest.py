@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.domain import Category
+from sidecar.testcard.cards import write_card
+from tests.e2e.browser import PublishPage
 from tests.e2e.collector import Collector
 from tests.e2e.mosquitto import Mosquitto
 from tests.e2e.processes import Child
@@ -69,3 +72,15 @@ def site(tmp_path: Path) -> Iterator[Site]:
     finally:
         site.close()
     assert collector.faults == []
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[PublishPage]:
+    """The publishing page on a loopback port of its own: another origin."""
+    card = tmp_path / "card.png"
+    write_card(Category.SEXUAL_EXPLICIT, card, 640, 360)
+    page = PublishPage(card)
+    try:
+        yield page
+    finally:
+        page.close()

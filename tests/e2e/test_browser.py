@@ -1,12 +1,7 @@
 """A real browser publishes by WHIP; the takedown comes through a real broker."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from sidecar.domain import Category
-from sidecar.testcard.cards import write_card
 from tests.e2e.browser import PublishPage, publishing_browser
 from tests.e2e.conftest import Site
 from tests.e2e.processes import until
@@ -15,18 +10,6 @@ from tests.e2e.sidecar_process import whip
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
 TOKEN = "browser-0123456789abcdef"  # noqa: S105 the test's own
-
-
-@pytest.fixture
-def page(tmp_path: Path) -> Iterator[PublishPage]:
-    """The publishing page on a loopback port of its own: another origin."""
-    card = tmp_path / "card.png"
-    write_card(Category.SEXUAL_EXPLICIT, card, 640, 360)
-    page = PublishPage(card)
-    try:
-        yield page
-    finally:
-        page.close()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ import pytest
 
 from sidecar.domain import Category
 from sidecar.testcard.clip import Clip, write_clip
+from tests.e2e.browser import PublishPage, publishing_browser
 from tests.e2e.conftest import Site
+from tests.e2e.janus import Janus, Mountpoint
 from tests.e2e.media_servers import PION, RunningServer
 from tests.e2e.processes import until
 from tests.e2e.sidecar_process import Settings, SidecarProcess, whip
@@ -118,6 +120,49 @@ def test_half_of_the_streams_never_notice(site: Site) -> None:
         "all are sampled",
     )
     assert sum(_saw_worker_lost(site, stream) for stream in seen) == 2
+
+
+def test_a_browser_and_a_janus_are_seen_by_workers(
+    site: Site, page: PublishPage
+) -> None:
+    """A page pushes by WHIP, and restarts ICE; two streams are pulled from a Janus.
+
+    All three are received in workers, both of them, and taken down.
+    """
+    janus = Janus(
+        site.folder, [Mountpoint("north", "VP8"), Mountpoint("south", "H264")]
+    )
+    site.children += janus.children
+    sidecar = site.sidecar(
+        streams=[{"id": n, "whep": {"url": janus.whep(n)}} for n in janus.feeds],
+        whip=whip(allow_origins=[page.origin]),
+        ingest=TWO,
+        webrtc={},
+    )
+    assert sidecar.metric("sidecar_workers", state="running") > 0, "ready too early"
+    site.children.append(janus.source(card_at_s=4, fps=15, keyframe_every=15))
+    settings = {
+        "whip": sidecar.whip("browser"),
+        "codec": "VP8",
+        "cardAt": 4,
+        "restartAfter": 1,
+    }
+    with publishing_browser(site.folder, page, settings, hide=True) as chromium:
+        site.children.append(chromium)
+        restarted = page.wait_said("restarted", 60)
+        assert (restarted["status"], restarted["state"]) == (200, "connected")
+        seen = sidecar.wait_stream("browser", "live", 15)["samples"]
+        until(
+            lambda: sidecar.streams()["browser"]["samples"] > seen + 2,
+            20,
+            "it is sampled after the restart",
+        )
+        for stream in ("north", "south", "browser"):
+            site.collector.action(stream, 40)
+        assert sidecar.metric("sidecar_worker_streams") == 3
+        for worker in ("w1", "w2"):
+            assert sidecar.metric("sidecar_worker_streams", worker=worker) > 0
+    assert sidecar.logged("worker_lost") == []
 
 
 def test_a_hung_worker_is_replaced(site: Site) -> None:
