@@ -208,6 +208,10 @@ class ReceptionReport:
 class Reception:
     """Loss and jitter of one media source (RFC 3550 appendices A.3 and A.8).
 
+    What was kept away on purpose is presumed to have come as what was let in did: a
+    browser takes the packets lost for a share of all that it sent, and would not notice
+    a congested way if only those of a few moments counted (docs/measurements.md).
+
     Args:
         clock_rate: Ticks a second of the RTP timestamps.
     """
@@ -224,6 +228,8 @@ class Reception:
         self._interrupted = False
         self._base = base
         self._resumed_at = base - _CYCLE
+        self._kept_away = 0  # since the last report
+        self._presumed = 0.0  # lost among those kept away
         self._highest = base
         self._received = 0
         self._expected_before = 0
@@ -237,7 +243,9 @@ class Reception:
         if self._base is None or self._numbering.restarted:
             self._restart(index)
         elif self._interrupted and index > self._highest:
-            self._base += index - self._highest - 1
+            gap = index - self._highest - 1
+            self._base += gap
+            self._kept_away += gap
             self._resumed_at, self._interrupted = index, False
         if index < self._resumed_at:
             return
@@ -283,9 +291,13 @@ class Reception:
         new_lost = new_expected - (self._received - self._received_before)
         self._expected_before, self._received_before = expected, self._received
         fraction = (new_lost << 8) // new_expected if new_lost > 0 else 0
+        if new_lost > 0:
+            self._presumed += self._kept_away * new_lost / new_expected
+        self._kept_away = 0
+        lost = expected - self._received + int(self._presumed)
         return ReceptionReport(
             fraction_lost=min(fraction, 255),
-            packets_lost=max(-(1 << 23), min(expected - self._received, (1 << 23) - 1)),
+            packets_lost=max(-(1 << 23), min(lost, (1 << 23) - 1)),
             highest_sequence=self._highest % (1 << 32),
             jitter=min(int(self._jitter), (1 << 32) - 1),
         )

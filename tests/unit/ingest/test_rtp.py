@@ -170,11 +170,16 @@ def test_expected_gap_is_no_stray_packet() -> None:
         max_size=12,
     ),
 )
-def test_only_real_losses_are_reported(
+def test_what_was_kept_away_is_lost_in_the_share_of_the_rest(
     base: int, runs: list[tuple[int, list[bool]]]
 ) -> None:
-    """Whatever is kept away: expected minus received is what was lost besides."""
+    """Nothing of it if nothing else was lost; as much in proportion if something was.
+
+    So whoever sends sees the same share of loss whatever is kept away.
+    """
     reception, number, lost = Reception(), base, 0
+    let_in = sum(len(came) + 2 for _, came in runs)
+    kept = sum(kept_away for kept_away, _ in runs[1:])  # the first packet is the base
     for kept_away, came in runs:
         number += kept_away
         reception.interrupt()
@@ -190,8 +195,24 @@ def test_only_real_losses_are_reported(
             number += 1
     report = reception.report()
     assert report is not None
-    assert report.packets_lost == lost
+    assert report.packets_lost == lost + kept * lost // let_in
+    assert report.fraction_lost == 256 * lost // let_in
     assert report.highest_sequence % (1 << 16) == (number - 1) % (1 << 16)
+
+
+def test_each_report_presumes_of_its_own_time() -> None:
+    """What was kept away in bad times stays lost in good ones, and no more is added."""
+    reception, number, told = Reception(), 0, []
+    for lost in (1, 0, 1):
+        reception.interrupt()
+        reception.add(packet(number))
+        reception.add(packet(number + 1 + lost))
+        number += 100
+        said = reception.report()
+        assert said is not None
+        told.append(said.packets_lost)
+    # 97 are kept away before the second report, 98 before the last: of these a third
+    assert told == [1, 1, 2 + 98 // 3]
 
 
 def test_late_packets_from_before_a_gap_count_for_nothing() -> None:
