@@ -4,9 +4,11 @@ Chromium publishes a canvas (grainy; `--calm`: without grain) by WHIP into one `
 run` after another: with the gate open (`decode: all`), then with keyframes alone every
 two seconds, asked for by PLI, the gate closed between them. Prints a JSON object for
 each: what the browser sent, second by second, and how much it believed it could, by its
-own account (`RTCPeerConnection.getStats`).
+own account (`RTCPeerConnection.getStats`). With `--loss` that share of the packets does
+not arrive, and the browser ought to send less, whether the gate is open or closed.
 
     python -m benchmarks.closed_gate --seconds 150
+    python -m benchmarks.closed_gate --seconds 40 --loss 0.15
 """
 
 import argparse
@@ -37,11 +39,18 @@ _NEVER_S: Final = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is published, and for how long."""
+    """What is published, for how long, and the share of packets lost on the way."""
 
     seconds: float
     codec: str
     calm: bool
+    loss: float
+
+    @property
+    def program(self) -> tuple[str, ...]:
+        """What receives it."""
+        lossy = ("benchmarks.lossy_sidecar", str(self.loss))
+        return lossy if self.loss else ("sidecar",)
 
 
 def measure(folder: Path, mode: str, asked: Wanted) -> dict[str, Any]:
@@ -58,9 +67,10 @@ def measure(folder: Path, mode: str, asked: Wanted) -> dict[str, Any]:
             broker.port,
             sampling={**MODES[mode], "audit_every_s": 0, "jitter": 0},
             webrtc={},
+            ingest={"workers": 1},
             whip=whip(allow_origins=[page.origin]),
         )
-        sidecar = SidecarProcess(folder, config)
+        sidecar = SidecarProcess(folder, config, asked.program)
         stack.callback(sidecar.child.end)
         sidecar.wait_ready()
         wanted: dict[str, object] = {
@@ -75,7 +85,8 @@ def measure(folder: Path, mode: str, asked: Wanted) -> dict[str, Any]:
         page.wait_said("reading", _START_S)
         time.sleep(asked.seconds)
         found = row(page.events("reading"), sidecar)
-    return {"mode": mode, "codec": asked.codec, "calm": asked.calm, **found}
+    published = {"codec": asked.codec, "calm": asked.calm, "loss": asked.loss}
+    return {"mode": mode, **published, **found}
 
 
 def row(read: list[dict[str, Any]], sidecar: SidecarProcess) -> dict[str, Any]:
@@ -129,8 +140,9 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--codec", choices=["VP8", "H264"], default="VP8")
     parser.add_argument("--mode", nargs="+", choices=list(MODES), default=list(MODES))
     parser.add_argument("--calm", action="store_true")
+    parser.add_argument("--loss", type=float, default=0.0)
     asked = parser.parse_args(arguments)
-    wanted = Wanted(asked.seconds, asked.codec, asked.calm)
+    wanted = Wanted(asked.seconds, asked.codec, asked.calm, asked.loss)
     for mode in asked.mode:
         with tempfile.TemporaryDirectory() as folder:
             found = measure(Path(folder), mode, wanted)

@@ -3,6 +3,7 @@
 import json
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,19 @@ def whip(**over: Any) -> Settings:  # noqa: ANN401 YAML
 
 
 class SidecarProcess:
-    """The program under test."""
+    """The program under test.
 
-    def __init__(self, folder: Path, config: Settings) -> None:
+    Args:
+        folder: Where its files go.
+        config: Its settings.
+        program: The module that is run, and arguments before the command.
+    """
+
+    def __init__(
+        self, folder: Path, config: Settings, program: Sequence[str] = ("sidecar",)
+    ) -> None:
         self._folder = folder
+        self._program = program
         self.config = config
         self.path = folder / "sidecar.yaml"
         self.child = self.start()
@@ -70,7 +80,7 @@ class SidecarProcess:
         self.write()
         self.child = Child(
             "sidecar",
-            [sys.executable, "-m", "sidecar", "run", str(self.path)],
+            [sys.executable, "-m", *self._program, "run", str(self.path)],
             self._folder / "sidecar.log",
         )
         return self.child
