@@ -5,27 +5,23 @@ import itertools
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from sidecar.arena import slot_of
+from sidecar.classify.answers import Answers, Waiter
+from sidecar.classify.begin import BatchTasks, Begins, Leave
 from sidecar.classify.engine import Engine
-from sidecar.classify.labels import ScoreRow
+from sidecar.classify.lane import Rows
 from sidecar.classify.planner import BatchPlanner, GivenWay, PlannerSettings, Ticket
 from sidecar.clock import Clock
 from sidecar.domain import Sample, Scores
-from sidecar.errors import EngineDead, EngineError, GivenWayReason, SampleGivenWay
+from sidecar.errors import EngineDead, EngineError
 from sidecar.log import get_logger
 from sidecar.stats import Stats
 
+__all__ = ["Batcher", "Waiter"]
+
 log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Waiter:
-    """A caller of `classify`, until it is answered."""
-
-    ticket: Ticket
-    sample: Sample
-    answer: asyncio.Future[Scores]
 
 
 @dataclass(eq=False, slots=True)
@@ -35,18 +31,21 @@ class _Run:
     Attributes:
         members: Who is in it, in the order in which their pictures lie.
         started: When the engine took it up; until then, when it was put together.
+        leave: Has the engine forget it.
     """
 
     members: list[Waiter]
     started: float
+    leave: Leave | None = None
 
 
 class Batcher:
     """Collects the samples of all streams into batches for one engine.
 
     While batches run, the next is being collected; once it is full it is handed over,
-    so that the engine finds it ready. `run` is one task of the composition root; when
-    it ends, for whatever reason, nobody is left waiting.
+    so that the engine finds it ready. All of it happens in callbacks of the loop: a
+    sample that comes, a batch that ends and a delay that is over each lead to a turn.
+    `run` waits for the end; when it comes, for whatever reason, nobody is left waiting.
     """
 
     def __init__(
@@ -59,22 +58,24 @@ class Batcher:
     ) -> None:
         if settings.max_batch_size > engine.max_batch_size:
             raise ValueError("the planner's batches are larger than the engine's")
-        self._engine = engine
+        self._concurrency = engine.concurrency
+        self._tasks = BatchTasks(engine)  # none of them if the engine can do without
+        self._begin = engine.begin if isinstance(engine, Begins) else self._tasks.begin
         self._clock = clock
         self._stats = stats
         self._patience = max_consecutive_errors
         self._planner = BatchPlanner(settings)
+        self._answers = Answers(engine, stats)
         self._ids = itertools.count()
         self._waiters: dict[int, Waiter] = {}  # in the planner
         self._runs: list[_Run] = []  # on the engine
         self._ready: deque[_Run] = deque()  # those of them that have not begun
-        self._collector = asyncio.Lock()  # whose turn it is to put a batch together
-        self._scored = stats.samples.labels("scored")
-        self._queue_leg = stats.leg_seconds.labels("queue")
-        self._inference_leg = stats.leg_seconds.labels("inference")
         self._failures = 0
-        self._wake = asyncio.Event()
         self._closed: EngineError | None = None  # why nothing more is taken
+        self._end: asyncio.Future[None] | None = None  # of `run`, while it serves
+        self._turn_due = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0  # by our clock
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -112,10 +113,13 @@ class Batcher:
         if self._closed is not None:
             raise EngineError(f"no more samples are taken: {self._closed}")
         ticket = Ticket(next(self._ids), sample.stream_id, sample.captured_at)
-        answer = asyncio.get_running_loop().create_future()
-        waiter = self._waiters[ticket.id] = Waiter(ticket, sample, answer)
+        loop = asyncio.get_running_loop()
+        waiter = Waiter(ticket, sample, loop.create_future())
+        self._waiters[ticket.id] = waiter
         self._give_way(self._planner.offer(ticket, self._clock.monotonic()))
-        self._wake.set()
+        if self._has_room and not self._turn_due and self._end is not None:
+            self._turn_due = True  # once for all that enter by then: fuller batches
+            loop.call_soon(self._soon_over)
         return waiter
 
     async def answer(self, waiter: Waiter) -> Scores:
@@ -132,7 +136,7 @@ class Batcher:
             waiter.answer.exception()  # it may have come just as the caller gave up
             return
         if self._forget(waiter):  # the caller gave up
-            self._stats.lost.labels("classify", "cancelled").inc()
+            self._answers.cancelled()
         waiter.answer.cancel()
 
     async def run(self) -> None:
@@ -142,19 +146,20 @@ class Batcher:
             EngineDead: The engine is beyond hope, or failed too often in a row.
         """
         self._idle.clear()
-        reason: EngineError = EngineError("the classifier has stopped")
+        reason = EngineError("the classifier has stopped")
+        self._end = asyncio.get_running_loop().create_future()
         try:
-            async with asyncio.TaskGroup() as lanes:
-                for number in range(self._engine.concurrency + 1):
-                    lanes.create_task(self._lane(), name=f"batcher-{number}")
-        except BaseExceptionGroup as group:
-            cause = _cause(group)
-            if isinstance(cause, EngineDead):
-                reason = cause
-            raise cause from cause.__cause__
+            self._turn()
+            await self._end
+        except EngineDead as exc:
+            reason = exc
+            raise
         finally:
             self._close(reason)
+            self._end = None
+            self._set_timer(None)
             self._answer_rest(reason)
+            await self._tasks.close()
             self._idle.set()
 
     async def drain(self) -> None:
@@ -164,77 +169,97 @@ class Batcher:
         """
         reason = EngineError("the classifier is stopping")
         self._close(reason)
-        self._wake.set()
+        self._turn()
         await self._idle.wait()
         self._answer_rest(reason)  # if `run` was never started
-
-    async def _lane(self) -> None:
-        """Serves one batch after the other; there is one lane more than run at once."""
-        while run := await self._next():
-            await self._serve(run)
-            del run
-
-    async def _next(self) -> _Run | None:
-        """The next batch, as soon as there is one; None once no more are taken."""
-        async with self._collector:
-            while self._closed is None:
-                now = self._clock.monotonic()
-                self._wake.clear()
-                plan = self._planner.take(now, busy=self._busy)
-                self._give_way(plan.given_way)
-                if plan.batch:
-                    return self._begin([self._waiters.pop(t.id) for t in plan.batch])
-                await self._pause(now)
-        return None
 
     @property
     def _busy(self) -> bool:
         """Whether a batch would have to wait on the engine."""
-        return len(self._runs) >= self._engine.concurrency
+        return len(self._runs) >= self._concurrency
 
-    async def _pause(self, now: float) -> None:
-        """Until something happens, or somebody is due."""
-        wake_at = self._planner.next_wake(now, busy=self._busy)
-        if wake_at is None:
-            await self._wake.wait()
+    @property
+    def _has_room(self) -> bool:
+        """Whether the engine may be given one more: one is ready beside those run."""
+        return len(self._runs) <= self._concurrency
+
+    def _turn(
+        self,
+        ended: _Run | None = None,
+        rows: Rows | None = None,
+        error: BaseException | None = None,
+    ) -> None:
+        """After something has happened: answers a batch, hands over what is due."""
+        if self._end is None or self._end.done():
             return
-        # Cheaper than `asyncio.timeout`, which would cancel this task each time.
-        loop = asyncio.get_running_loop()
-        due = loop.call_later(max(0.0, wake_at - now), self._wake.set)
         try:
-            await self._wake.wait()
-        finally:
-            due.cancel()
+            if ended is not None:
+                self._settle(ended, rows, error)
+            if self._closed is None:
+                self._hand_over()
+            elif not self._runs:
+                self._end.set_result(None)
+        except Exception as exc:  # noqa: BLE001 (`run` raises it: the loop would not)
+            self._end.set_exception(exc)
 
-    def _begin(self, members: list[Waiter]) -> _Run:
-        """Puts a batch on the engine's account."""
+    def _soon_over(self) -> None:
+        """The turn of all samples that have entered since it was due."""
+        self._turn_due = False
+        self._turn()
+
+    def _hand_over(self) -> None:
+        """Gives the engine batches as long as there is one due, and room for it."""
+        while self._has_room:
+            now = self._clock.monotonic()
+            plan = self._planner.take(now, busy=self._busy)
+            self._give_way(plan.given_way)
+            if not plan.batch:
+                self._set_timer(self._planner.next_wake(now, busy=self._busy), now)
+                return
+            self._start([self._waiters.pop(t.id) for t in plan.batch])
+
+    def _set_timer(self, at: float | None, now: float = 0.0) -> None:
+        """The next turn is at `at` at the latest."""
+        if self._timer is not None:
+            if at == self._timer_at:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if at is not None:
+            self._timer_at = at
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(max(0.0, at - now), self._timer_over)
+
+    def _timer_over(self) -> None:
+        self._timer = None
+        self._turn()
+
+    def _start(self, members: list[Waiter]) -> None:
+        """Puts a batch on the engine."""
         members.sort(key=_place)  # side by side in memory they need not be copied
         run = _Run(members, self._clock.monotonic())
         if self._busy:
             self._ready.append(run)
         self._runs.append(run)
-        return run
+        self._stats.batch_size.observe(len(members))
+        pictures = [member.sample.picture for member in members]
+        run.leave = self._begin(pictures, partial(self._turn, run))
 
-    async def _serve(self, run: _Run) -> None:
-        """One batch on the engine; its error is the answer of each member."""
-        self._stats.batch_size.observe(len(run.members))
-        pictures = [member.sample.picture for member in run.members]
-        try:
-            rows = await self._engine.infer(pictures)
-        except EngineDead:
-            self._stats.engine_errors.inc()
-            raise
-        except EngineError as exc:
-            self._take_up(run)
-            self._failed(run, exc)
-        else:
+    def _settle(
+        self, run: _Run, rows: Rows | None, error: BaseException | None
+    ) -> None:
+        """Answers a batch's members; its error is the answer of each."""
+        if rows is not None:
             inference_s = self._take_up(run)
             self._recovered()
-            self._scored.inc(len(run.members))
-            for member, row in zip(run.members, rows, strict=True):
-                self._answer(member, row, run.started, inference_s)
+            self._answers.scores(run.members, rows, run.started, inference_s)
+        elif isinstance(error, EngineError) and not isinstance(error, EngineDead):
+            self._take_up(run)
+            self._failed(run, error)
+        else:
+            self._stats.engine_errors.inc(isinstance(error, EngineDead))
+            raise error or AssertionError("neither rows nor an error")
         self._runs.remove(run)
-        self._wake.set()
 
     def _take_up(self, done: _Run) -> float:
         """The engine goes on with the one that is ready; seconds that `done` took."""
@@ -245,35 +270,13 @@ class Batcher:
             self._ready.popleft().started = now
         return now - done.started
 
-    def _answer(
-        self, member: Waiter, row: ScoreRow, started: float, inference_s: float
-    ) -> None:
-        """Answers one member with what the model said."""
-        sample = member.sample
-        queue_s = max(0.0, started - sample.decoded_at)
-        self._queue_leg.observe(queue_s)
-        self._inference_leg.observe(inference_s)
-        scores = Scores(
-            stream_id=sample.stream_id,
-            by_category=self._engine.categories.by_category(row),
-            model=self._engine.ref,
-            captured_at=sample.captured_at,
-            receive_s=sample.receive_s,
-            decode_s=sample.decode_s,
-            queue_s=queue_s,
-            inference_s=inference_s,
-        )
-        if not member.answer.done():
-            member.answer.set_result(scores)
-
     def _failed(self, run: _Run, exc: EngineError) -> None:
         """Answers a batch's members with its error; too many end the engine."""
         self._stats.engine_errors.inc()
         self._failures += 1
         if self._failures == 1:
             log.warning("engine_failing", error=str(exc))
-        for member in run.members:
-            self._refuse(member, _copy(exc), "error")
+        self._answers.errors(run.members, exc)
         if self._failures >= self._patience:
             dead = EngineDead(f"{self._failures} batches in a row failed")
             self._close(dead)  # what still runs is no recovery
@@ -281,32 +284,28 @@ class Batcher:
 
     def _recovered(self) -> None:
         """The engine works (again)."""
-        if self._closed is not None:
-            return
-        if self._failures:
+        if self._failures and self._closed is None:
             log.info("engine_recovered", failed_batches=self._failures)
-        self._failures = 0
+            self._failures = 0
 
     def _give_way(self, given_way: Iterable[GivenWay]) -> None:
         """Answers those the planner gave up on."""
         for given in given_way:
-            stale = given.reason is GivenWayReason.STALE
-            self._stats.lost.labels("classify", given.reason).inc()
-            self._refuse(
-                self._waiters.pop(given.ticket.id),
-                SampleGivenWay(given.ticket.stream_id, given.reason),
-                "stale" if stale else "given_way",
-            )
+            member = self._waiters.pop(given.ticket.id)
+            self._answers.given_way(member, given.reason)
 
     def _answer_rest(self, reason: EngineError) -> None:
         """Nobody is left hanging when nothing more will be classified."""
-        rest = [member for run in self._runs for member in run.members]
-        rest += self._waiters.values()
+        for run in self._runs:
+            if run.leave is not None:
+                run.leave()
+            self._answers.errors(run.members, reason)
         self._runs.clear()
         self._ready.clear()
-        for member in rest:
+        waiting = list(self._waiters.values())
+        for member in waiting:
             self._forget(member)
-            self._refuse(member, _copy(reason), "error")
+        self._answers.errors(waiting, reason)
 
     def _close(self, reason: EngineError) -> None:
         """Takes no more samples, for the first reason given."""
@@ -318,27 +317,7 @@ class Batcher:
         self._waiters.pop(member.ticket.id, None)
         return self._planner.withdraw(member.ticket)
 
-    def _refuse(self, member: Waiter, exc: EngineError, outcome: str) -> None:
-        """Answers with `exc`, unless it was answered or its caller has gone."""
-        if not member.answer.done():
-            self._stats.samples.labels(outcome).inc()
-            member.answer.set_exception(exc)
-
 
 def _place(member: Waiter) -> int:
     """Where its picture lies."""
     return slot_of(member.sample.picture)
-
-
-def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What ended the lanes: the engine's death rather than anything else."""
-    dead = group.subgroup(EngineDead)
-    return (dead or group).exceptions[0]
-
-
-def _copy(exc: EngineError) -> EngineError:
-    """The same word for one more caller: a raised exception collects tracebacks."""
-    kind = EngineDead if isinstance(exc, EngineDead) else EngineError
-    copy = kind(str(exc))
-    copy.__cause__ = exc.__cause__
-    return copy

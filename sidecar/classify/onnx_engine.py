@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sidecar.classify import calibration, graph
+from sidecar.classify.begin import Done, Leave
 from sidecar.classify.inference_thread import InferenceThreads
 from sidecar.classify.labels import CategoryMap
 from sidecar.classify.lane import Rows
@@ -23,17 +25,23 @@ __all__ = ["EngineSettings", "OnnxEngine"]
 
 @dataclass(eq=False, slots=True)
 class _Batch:
-    """A batch on its way, and the loop that waits for it."""
+    """A batch on its way, and who is told of its end in which loop.
+
+    Attributes:
+        done: None once it was told, or its caller has gone.
+        watchdog: Ends the engine if it hangs.
+    """
 
     session: OnnxSession
     pictures: tuple[Picture, ...]
     loop: asyncio.AbstractEventLoop
-    rows: asyncio.Future[Rows]
+    done: Done | None
+    watchdog: asyncio.TimerHandle | None = None
 
     @property
     def unwanted(self) -> bool:
         """Whether the caller has gone."""
-        return self.rows.cancelled()
+        return self.done is None
 
     def work(self) -> Rows:
         """On an inference thread."""
@@ -42,7 +50,26 @@ class _Batch:
     def answer(self, result: Any, error: SidecarError | None) -> None:  # noqa: ANN401
         """One call into the loop, whatever the size of the batch."""
         with suppress(RuntimeError):  # the loop was closed: nobody is left to be told
-            self.loop.call_soon_threadsafe(_settle, self.rows, result, error)
+            self.loop.call_soon_threadsafe(self.settle, result, error)
+
+    def settle(self, rows: Rows | None, error: SidecarError | None) -> None:
+        """In the loop: tells who is still there."""
+        done = self.leave()
+        if done is None:
+            return
+        if rows is not None:
+            try:
+                rows = self.session.checked(rows, len(self.pictures))
+            except EngineError as exc:
+                rows, error = None, exc
+        done(rows, error)
+
+    def leave(self) -> Done | None:
+        """Nobody is told any more; who would have been."""
+        if self.watchdog is not None:
+            self.watchdog.cancel()
+        done, self.done = self.done, None
+        return done
 
 
 class OnnxEngine:
@@ -130,26 +157,36 @@ class OnnxEngine:
 
     async def infer(self, batch: Sequence[Picture]) -> NDArray[np.float32]:
         """See `Engine.infer`."""
-        self._check(batch)
-        loop = asyncio.get_running_loop()
-        rows: asyncio.Future[Rows] = loop.create_future()
-        self._threads.submit(_Batch(self._session, tuple(batch), loop, rows))
-        watchdog = loop.call_later(self._timeout_s, self._overdue, rows)
+        answer: asyncio.Future[Rows] = asyncio.get_running_loop().create_future()
+        leave = self.begin(batch, partial(_tell, answer))
         try:
-            return self._session.checked(await rows, len(batch))
+            return await answer
         finally:
-            watchdog.cancel()
-            del batch, rows  # an exception keeps this frame
+            leave()
+            del batch, answer, leave  # an exception keeps this frame
+
+    def begin(self, batch: Sequence[Picture], done: Done) -> Leave:
+        """See `Begins.begin`."""
+        loop = asyncio.get_running_loop()
+        one = _Batch(self._session, tuple(batch), loop, done)
+        try:
+            self._check(batch)
+            self._threads.submit(one)
+        except EngineError as exc:
+            loop.call_soon(one.settle, None, exc)
+        else:
+            one.watchdog = loop.call_later(self._timeout_s, self._overdue, one)
+        return one.leave
 
     def close(self) -> None:
         """See `Engine.close`."""
         self._threads.close()
 
-    def _overdue(self, rows: asyncio.Future[Rows]) -> None:
+    def _overdue(self, batch: _Batch) -> None:
         """A call into native code does not come back: nothing more will."""
         told = f"the engine did not answer within {self._timeout_s:g} s"
         self._threads.give_up(told)
-        _settle(rows, None, EngineDead(told))
+        batch.settle(None, EngineDead(told))
 
     def _check(self, batch: Sequence[Picture]) -> None:
         """Refuses on the caller's side what a lane cannot hold."""
@@ -165,15 +202,12 @@ class OnnxEngine:
                 )
 
 
-def _settle(
-    rows: asyncio.Future[Rows],
-    result: Any,  # noqa: ANN401 (a job's)
-    error: SidecarError | None,
+def _tell(
+    answer: asyncio.Future[Rows], rows: Rows | None, error: BaseException | None
 ) -> None:
-    """In the loop: the answer, unless the caller has gone or has one."""
-    if rows.done():
+    if answer.done():
         return
-    if error is None:
-        rows.set_result(result)
+    if rows is not None:
+        answer.set_result(rows)
     else:
-        rows.set_exception(error)
+        answer.set_exception(error or AssertionError("neither rows nor an error"))
