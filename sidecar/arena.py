@@ -35,13 +35,17 @@ class Lease:
         self._give_back = give_back
 
     @property
+    def address(self) -> int:
+        """Of the slot's first byte."""
+        return self.slots.address + self.index * self.slots.stride
+
+    @property
     def __array_interface__(self) -> dict[str, Any]:
         """Numpy's protocol, version 3: the slot's bytes, writable."""
-        slots = self.slots
         return {
-            "shape": slots.shape,
+            "shape": self.slots.shape,
             "typestr": "|u1",
-            "data": (slots.address + self.index * slots.stride, False),
+            "data": (self.address, False),
             "version": 3,
         }
 
@@ -173,6 +177,17 @@ def slot_of(picture: Picture) -> int:
 def side_by_side(batch: Sequence[Picture], count: int) -> NDArray[np.uint8] | None:
     """`batch` as one array `(count, height, width, 3)` without a copy, if it lies so.
 
+    Args: As of `first_of`.
+    """
+    first = first_of(batch, count)
+    if first is None:
+        return None
+    return first.slots.array[first.index : first.index + count]
+
+
+def first_of(batch: Sequence[Picture], count: int) -> Lease | None:
+    """The first picture's, if the others of `batch` lie right behind it.
+
     Args:
         batch: One picture or more.
         count: At least `len(batch)`; what lies in the slots after it comes along, and
@@ -189,4 +204,4 @@ def side_by_side(batch: Sequence[Picture], count: int) -> NDArray[np.uint8] | No
             or lease.index != first.index + offset
         ):
             return None
-    return first.slots.array[first.index : first.index + count]
+    return first

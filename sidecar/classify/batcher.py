@@ -209,7 +209,7 @@ class Batcher:
 
     def _hand_over(self) -> None:
         """Gives the engine batches as long as there is one due, and room for it."""
-        while self._has_room:
+        while self._waiters and self._has_room:
             now = self._clock.monotonic()
             plan = self._planner.take(now, busy=self._busy)
             self._give_way(plan.given_way)
@@ -217,6 +217,7 @@ class Batcher:
                 self._set_timer(self._planner.next_wake(now, busy=self._busy), now)
                 return
             self._start([self._waiters.pop(t.id) for t in plan.batch])
+        self._set_timer(None)
 
     def _set_timer(self, at: float | None, now: float = 0.0) -> None:
         """The next turn is at `at` at the latest."""

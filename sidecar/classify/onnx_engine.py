@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ from sidecar.domain import EngineFacts, ModelRef, Picture, PictureFormat
 from sidecar.errors import EngineDead, EngineError, SidecarError
 
 __all__ = ["EngineSettings", "OnnxEngine"]
+
+_PIXEL: Final = np.dtype(np.uint8)
 
 
 @dataclass(eq=False, slots=True)
@@ -195,7 +197,7 @@ class OnnxEngine:
                 f"a batch has 1 to {self.max_batch_size} pictures, not {len(batch)}"
             )
         for picture in batch:
-            if picture.shape != self._shape or picture.dtype != np.uint8:
+            if picture.shape != self._shape or picture.dtype != _PIXEL:
                 raise EngineError(
                     f"a picture is {picture.dtype} {picture.shape} instead of"
                     f" uint8 {self._shape}"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from sidecar.arena import PictureArena, PictureSlots
+from sidecar.classify import lane as lane_module
 from sidecar.classify.lane import HostLane
 from sidecar.classify.manifest import load
 from sidecar.classify.onnx_session import EngineSettings, OnnxSession
@@ -79,10 +80,10 @@ def test_only_known_sizes_are_run(
     assert isinstance(lane, HostLane)
     real = lane._bindings
 
-    class Noting(dict[int, object]):
-        def __getitem__(self, size: int) -> object:
-            sizes.append(size)
-            return real[size]
+    class Noting(dict[tuple[int, int], object]):
+        def get(self, key: tuple[int, int], default: object = None) -> object:
+            sizes.append(key[0])
+            return real.get(key, default)
 
     monkeypatch.setattr(lane, "_bindings", Noting())
     for count in range(1, 11):
@@ -114,3 +115,18 @@ def test_thousands_of_batches_leave_nothing_behind(session: OnnxSession) -> None
         tracemalloc.stop()
     ours = [line for line in grown if "tracemalloc" not in str(line.traceback)]
     assert sum(line.size_diff for line in ours) < _NOISE, ours[:5]
+
+
+def test_no_more_bindings_are_kept_than_that(
+    session: OnnxSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory that comes and goes leaves nothing behind; the scores stay right."""
+    lane = session.lanes[0]
+    assert isinstance(lane, HostLane)
+    monkeypatch.setattr(lane_module, "_KEPT", 3)
+    lane._bindings.clear()
+    for first in range(8):
+        batch = pictures(session, 10)[first:]
+        found = session.run(batch).argmax(axis=1).tolist()
+        assert found == [n % 3 for n in range(first, 10)]
+        assert len(lane._bindings) <= 3

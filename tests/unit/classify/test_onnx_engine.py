@@ -130,7 +130,9 @@ async def test_onnxruntimes_errors_are_translated(
     only = engine._session.lanes[0]
     assert isinstance(only, HostLane)
     with monkeypatch.context() as patch:
-        patch.setattr(only, "_bindings", {1: engine._session._session.io_binding()})
+        broken = engine._session._session.io_binding()
+        patch.setattr(only, "_bindings", {})
+        patch.setattr(HostLane, "_bound", lambda *_: broken)
         with pytest.raises(EngineError, match=r"onnxruntime: .+"):
             await engine.infer([WHITE])
     assert (await engine.infer([WHITE])).shape == (1, 3)
