@@ -25,19 +25,16 @@ class Lease:
     Attributes:
         slots: The memory.
         index: The slot.
+        address: Of its first byte.
     """
 
-    __slots__ = ("_give_back", "index", "slots")
+    __slots__ = ("_give_back", "address", "index", "slots")
 
     def __init__(self, slots: "PictureSlots", index: int, give_back: GiveBack) -> None:
         self.slots = slots
         self.index = index
+        self.address = slots.address + index * slots.stride
         self._give_back = give_back
-
-    @property
-    def address(self) -> int:
-        """Of the slot's first byte."""
-        return self.slots.address + self.index * self.slots.stride
 
     @property
     def __array_interface__(self) -> dict[str, Any]:

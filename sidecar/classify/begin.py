@@ -11,9 +11,10 @@ from typing import Protocol, runtime_checkable
 from sidecar.classify.engine import Engine
 from sidecar.classify.lane import Rows
 from sidecar.domain import Picture
+from sidecar.errors import EngineError
 
 Leave = Callable[[], object]
-"""Nobody waits for that batch any more: its end is not told."""
+"""Nobody waits for that batch any more; its end may still be told."""
 
 
 class Done(Protocol):
@@ -55,6 +56,8 @@ class BatchTasks:
 
     def _ended(self, done: Done, task: "asyncio.Task[Rows]") -> None:
         self._tasks.discard(task)
-        if not task.cancelled():
+        if task.cancelled():
+            done(None, EngineError("the batch was cancelled"))
+        else:
             error = task.exception()
             done(None if error else task.result(), error)

@@ -13,6 +13,8 @@ from sidecar.domain import ModelRef, Picture, PictureFormat
 class Engine(Protocol):
     """A loaded model. Several `infer` may wait at once; they are served in order.
 
+    One that has its own threads may also offer `begin` (`Begins`), which is cheaper.
+
     The batcher has at most `concurrency + 1` of them waiting: those that run, and one
     ready to follow, so that the engine never waits for the event loop.
     """

@@ -27,8 +27,13 @@ def sample(stream: str = "s", red: int = 255, captured_at: float = 0.0) -> Sampl
 class Bench:
     """A batcher on a fake engine and a clock held still."""
 
-    def __init__(self, bounds: PlannerSettings, max_errors: int = 3) -> None:
-        self.engine = FakeEngine()
+    def __init__(
+        self,
+        bounds: PlannerSettings,
+        max_errors: int = 3,
+        engine: FakeEngine | None = None,
+    ) -> None:
+        self.engine = engine or FakeEngine()
         self.clock = ManualClock()
         self.stats = Stats()
         self.batcher = Batcher(

@@ -69,6 +69,23 @@ async def test_as_many_batches_run_as_the_engine_can() -> None:
     assert engine.sizes == [1, 1, 1]
 
 
+async def test_the_timer_is_set_anew_only_if_it_has_to_be() -> None:
+    """Who comes later changes nothing about who is due first."""
+    bench = Bench(PlannerSettings(4, max_queue_delay_s=60.0, max_age_s=100.0))
+    async with running(bench) as callers:
+        timers = []
+        for number in range(3):
+            callers.create_task(bench.ask(sample(f"s{number}")))
+            await settle()
+            timers.append(bench.batcher._timer)
+        callers.create_task(bench.ask(sample("last")))
+        await settle()
+        assert bench.batcher._timer is None
+    assert timers[0] is not None
+    assert timers == [timers[0]] * 3
+    assert timers[0].cancelled()
+
+
 async def test_time_on_the_engine_begins_when_the_engine_begins() -> None:
     """What a batch that was ready waited is queueing, not inference."""
     bench = Bench(AT_ONCE)

@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import numpy as np
 import pytest
 
+from sidecar.classify.begin import Done
 from sidecar.domain import Scores
 from sidecar.errors import EngineDead, EngineError
 from tests.fakes.batcher_bench import AT_ONCE, Bench, sample, settle
+from tests.fakes.engine import FakeEngine
 
 pytestmark = pytest.mark.anyio
 
@@ -60,6 +63,40 @@ async def test_a_bug_of_the_engine_leaves_nobody_hanging() -> None:
     assert [str(a) for a in bench.answers] == ["the classifier has stopped"] * 2
     with pytest.raises(EngineError, match="has stopped"):
         await bench.batcher.classify(sample())
+
+
+async def test_an_engine_that_cannot_even_begin_is_a_bug() -> None:
+    """What `begin` raises ends `run` as it is, and its batch is answered."""
+
+    class Broken(FakeEngine):
+        def begin(self, *_: object) -> object:
+            raise ZeroDivisionError
+
+    bench = Bench(AT_ONCE, engine=Broken())
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bench.ask(sample()))
+        with pytest.raises(ZeroDivisionError):
+            await bench.batcher.run()
+    assert [str(a) for a in bench.answers] == ["the classifier has stopped"]
+
+
+async def test_what_ends_after_the_end_is_ignored() -> None:
+    """A batch that was answered when `run` ended is not answered again."""
+    told: list[Done] = []
+
+    class Late(FakeEngine):
+        def begin(self, _batch: object, done: Done) -> object:
+            told.append(done)
+            return lambda: None
+
+    bench = Bench(AT_ONCE, engine=Late())
+    async with asyncio.TaskGroup() as group:
+        loop = group.create_task(bench.batcher.run())
+        group.create_task(bench.ask(sample()))
+        await settle()
+        loop.cancel()
+    told[0](np.zeros((1, 3), np.float32), None)
+    assert [type(answer) for answer in bench.answers] == [EngineError]
 
 
 async def _dies(run: Callable[[], Awaitable[None]]) -> EngineDead:
