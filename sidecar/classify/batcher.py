@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from sidecar.arena import slot_of
+from sidecar.classify.alarm import Alarm
 from sidecar.classify.answers import Answers, Waiter
 from sidecar.classify.begin import BatchTasks, Begins, Leave
 from sidecar.classify.engine import Engine
@@ -74,8 +75,7 @@ class Batcher:
         self._closed: EngineError | None = None  # why nothing more is taken
         self._end: asyncio.Future[None] | None = None  # of `run`, while it serves
         self._turn_due = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0  # by our clock
+        self._alarm = Alarm(self._turn)
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -157,7 +157,7 @@ class Batcher:
         finally:
             self._close(reason)
             self._end = None
-            self._set_timer(None)
+            self._alarm.clear()
             self._answer_rest(reason)
             await self._tasks.close()
             self._idle.set()
@@ -214,26 +214,10 @@ class Batcher:
             plan = self._planner.take(now, busy=self._busy)
             self._give_way(plan.given_way)
             if not plan.batch:
-                self._set_timer(self._planner.next_wake(now, busy=self._busy), now)
+                self._alarm.set(self._planner.next_wake(now, busy=self._busy), now)
                 return
             self._start([self._waiters.pop(t.id) for t in plan.batch])
-        self._set_timer(None)
-
-    def _set_timer(self, at: float | None, now: float = 0.0) -> None:
-        """The next turn is at `at` at the latest."""
-        if self._timer is not None:
-            if at == self._timer_at:
-                return
-            self._timer.cancel()
-            self._timer = None
-        if at is not None:
-            self._timer_at = at
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(0.0, at - now), self._timer_over)
-
-    def _timer_over(self) -> None:
-        self._timer = None
-        self._turn()
+        self._alarm.clear()
 
     def _start(self, members: list[Waiter]) -> None:
         """Puts a batch on the engine."""

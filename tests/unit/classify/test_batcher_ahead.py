@@ -77,10 +77,10 @@ async def test_the_timer_is_set_anew_only_if_it_has_to_be() -> None:
         for number in range(3):
             callers.create_task(bench.ask(sample(f"s{number}")))
             await settle()
-            timers.append(bench.batcher._timer)
+            timers.append(bench.batcher._alarm._timer)
         callers.create_task(bench.ask(sample("last")))
         await settle()
-        assert bench.batcher._timer is None
+        assert bench.batcher._alarm._timer is None
     assert timers[0] is not None
     assert timers == [timers[0]] * 3
     assert timers[0].cancelled()
