@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from sidecar.classify import lane
-from sidecar.classify.lane import HostLane
+from sidecar.classify.begin import Begins
+from sidecar.classify.lane import HostLane, Rows
 from sidecar.classify.manifest import load
 from sidecar.classify.onnx_engine import EngineSettings, OnnxEngine
 from sidecar.classify.onnx_session import OnnxSession
@@ -136,6 +137,27 @@ async def test_onnxruntimes_errors_are_translated(
         with pytest.raises(EngineError, match=r"onnxruntime: .+"):
             await engine.infer([WHITE])
     assert (await engine.infer([WHITE])).shape == (1, 3)
+
+
+@pytest.mark.anyio
+async def test_a_batch_that_is_begun_is_told_of_once(engine: OnnxEngine) -> None:
+    """Its scores, or why it could not be begun; later, and not to who has left."""
+    assert isinstance(engine, Begins)
+    told: list[object] = []
+    end = asyncio.Event()
+
+    def done(rows: Rows | None, error: BaseException | None) -> None:
+        told.append(type(error) if rows is None else rows.shape)
+        if len(told) == 2:
+            end.set()
+
+    engine.begin([WHITE, BLACK], done)
+    engine.begin([WHITE], done)()
+    engine.begin([], done)
+    assert told == []
+    await end.wait()
+    await engine.infer([WHITE])  # by then the one that left would have been told
+    assert sorted(map(str, told)) == sorted(map(str, [(2, 3), EngineError]))
 
 
 @pytest.mark.anyio
