@@ -22,6 +22,7 @@ from sidecar.domain import Picture
 from sidecar.errors import EngineError, ManifestError
 
 _ROUNDING: Final = 1e-4  # a softmax in float32 ends within 1e-6 of 0 and 1
+_FEW: Final = 64  # scores: as floats of Python faster, 30 µs for 75 in a waking loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +140,9 @@ class OnnxSession:
         wanted = (count, len(self.manifest.labels))
         if rows.shape != wanted or rows.dtype != np.float32:
             raise EngineError(f"scores of shape {rows.shape} instead of {wanted}")
-        # As floats of Python: in a loop that has just slept numpy's min and max took
-        # 75 µs, this 30. The sum is NaN if one of them is.
-        values = rows.ravel().tolist()
-        lowest, highest = min(values), max(values)
-        if lowest < -_ROUNDING or highest > 1 + _ROUNDING or isnan(sum(values)):
+        lowest, highest = extremes(rows)
+        # NaN fails both comparisons.
+        if not (lowest >= -_ROUNDING and highest <= 1 + _ROUNDING):
             raise EngineError("scores are not finite numbers in 0…1")
         if lowest < 0 or highest > 1:
             np.clip(rows, 0.0, 1.0, out=rows)
@@ -198,3 +197,12 @@ class OnnxSession:
             f"{self.manifest.model_path}: {what}; export it again with a dynamic batch"
             " axis, and mend output.activation if its scores are not in 0…1"
         )
+
+
+def extremes(rows: Rows) -> tuple[float, float]:
+    """The least and the greatest score; NaN both if there is one."""
+    if rows.size > _FEW:
+        return float(rows.min()), float(rows.max())
+    values: list[float] = rows.ravel().tolist()
+    total = sum(values)
+    return (total, total) if isnan(total) else (min(values), max(values))

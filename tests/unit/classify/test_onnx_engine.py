@@ -16,7 +16,7 @@ from sidecar.classify.begin import Begins
 from sidecar.classify.lane import HostLane, Rows
 from sidecar.classify.manifest import load
 from sidecar.classify.onnx_engine import EngineSettings, OnnxEngine
-from sidecar.classify.onnx_session import OnnxSession
+from sidecar.classify.onnx_session import OnnxSession, extremes
 from sidecar.domain import Picture
 from sidecar.errors import EngineDead, EngineError, ManifestError
 from tests.fakes.onnx_models import (
@@ -110,6 +110,19 @@ async def test_scores_that_are_none_are_an_error(
         with pytest.raises(EngineError, match="not finite numbers in 0…1"):
             await engine.infer([WHITE])
     assert (await engine.infer([WHITE])).shape == (1, 3)
+
+
+@pytest.mark.parametrize("labels", [3, 1000])
+def test_extremes_are_the_same_of_few_and_of_many(labels: int) -> None:
+    """The least and the greatest; wherever one of them is NaN, both are."""
+    rows = np.linspace(0.25, 0.75, 4 * labels, dtype=np.float32).reshape(4, labels)
+    assert extremes(rows) == (0.25, 0.75)
+    for place in (0, labels, 4 * labels - 1):
+        bad = rows.copy()
+        bad.flat[place] = np.nan
+        assert np.isnan(extremes(bad)).all()
+    rows[1, 1] = np.inf
+    assert extremes(rows)[1] == np.inf
 
 
 @pytest.mark.anyio
