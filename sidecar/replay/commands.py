@@ -22,13 +22,12 @@ _INTERRUPTED: Final = 130
 
 
 def replay(  # noqa: PLR0913, PLR0917 - one parameter for each option
-    given: options.Paths,
+    given: options.Given,
     policy: options.Policy = None,
     diff: options.Diff = None,
     record: options.Record = None,
     realtime: options.Realtime = False,
     via: options.Via = None,
-    url: options.Url = None,
     listen: options.Listen = "127.0.0.1:0",
     control: options.Control = None,
     token_file: options.TokenFile = None,
@@ -51,7 +50,8 @@ def replay(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
     asked = Asked(labels, fail_under, tuple(prevalence or ()), junit, html, as_json)
     setup("console", "error")
-    found = inputs(given)
+    urls = [one for one in given if "://" in one]
+    found = inputs([Path(one) for one in given if one not in urls])
     if via is not None:
         from sidecar.replay.sending import Sending
 
@@ -68,8 +68,10 @@ def replay(  # noqa: PLR0913, PLR0917 - one parameter for each option
         )
         network = Network(loss, jitter_ms / 1000, kbps * 1000)
         tokens = (token_file, control_token_file)
-        Sending(via, url, listen, control, *tokens, network).run(found, typer.echo)
+        Sending(via, urls, listen, control, *tokens, network).run(found, typer.echo)
         return
+    if urls:
+        raise ConfigError(f"{urls[0]}: a URL goes with --via whip only")
     with _stoppable() as stop:
         if diff is not None:
             _diff(found, diff, stop, as_json=as_json)

@@ -5,8 +5,12 @@ from typing import Annotated
 
 import typer
 
-Paths = Annotated[
-    list[Path], typer.Argument(help="Video files, folders of them, or recordings.")
+Given = Annotated[
+    list[str],
+    typer.Argument(
+        help="Video files, folders of them, or recordings; and whip's URL.",
+        metavar="INPUT",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object, no table.")]
 Policy = Annotated[
@@ -24,9 +28,8 @@ Record = Annotated[
 Realtime = Annotated[bool, typer.Option("--realtime", help="A second takes a second.")]
 Via = Annotated[
     str | None,
-    typer.Option(help="By WebRTC, in real time: whip: to --url; whep: at --listen."),
+    typer.Option(help="By WebRTC, in real time: whip URL: to that; whep: at --listen."),
 ]
-Url = Annotated[str | None, typer.Option(help="Of the sidecar's WHIP.")]
 Listen = Annotated[
     str, typer.Option(help="Where whep serves the video; port 0: a free one.")
 ]
@@ -35,7 +38,7 @@ Control = Annotated[
     typer.Option(help="URL of the sidecar's control API: it watches the video."),
 ]
 TokenFile = Annotated[
-    Path | None, typer.Option(help="For --url, --listen; or SIDECAR_REPLAY_TOKEN.")
+    Path | None, typer.Option(help="For whip, --listen; or SIDECAR_REPLAY_TOKEN.")
 ]
 ControlTokenFile = Annotated[
     Path | None, typer.Option(help="For --control; or SIDECAR_CONTROL_TOKEN.")

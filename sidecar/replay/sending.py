@@ -1,7 +1,7 @@
 """`--via`: which way a video goes into a running sidecar, as the options say."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,7 +23,7 @@ class Sending:
 
     Attributes:
         via: `whip` or `whep`.
-        url: Of the sidecar's WHIP, for `whip`.
+        urls: Of the sidecar's WHIP, for `whip`: one.
         listen: `HOST:PORT` of our endpoint, for `whep`.
         control: URL of the control API of the sidecar that is to watch, for `whep`.
         token_file: Of the WHIP or WHEP endpoint; else `SIDECAR_REPLAY_TOKEN`.
@@ -32,7 +32,7 @@ class Sending:
     """
 
     via: str
-    url: str | None
+    urls: Sequence[str]
     listen: str
     control: str | None
     token_file: Path | None
@@ -48,14 +48,19 @@ class Sending:
         """
         if self.via not in {"whip", "whep"}:
             raise ConfigError(f"--via {self.via!r} is not known; use whip or whep")
-        if self.via == "whip" and self.url is None:
-            raise ConfigError("--via whip needs --url: the sidecar's /whip/STREAM")
+        if self.via == "whip" and len(self.urls) != 1:
+            raise ConfigError(
+                "--via whip needs one URL, the sidecar's: --via whip"
+                " http://HOST:PORT/whip/STREAM"
+            )
+        if self.via == "whep" and self.urls:
+            raise ConfigError(f"{self.urls[0]}: a URL goes with --via whip only")
         if len(given.videos) != 1:
             raise ConfigError("--via sends one video; give one")
         ((name, path),) = given.videos.items()
         token = _token("--token-file", self.token_file, TOKEN)
-        if self.url is not None and self.via == "whip":
-            asyncio.run(send(name, path, self.url, token, self.network))
+        if self.via == "whip":
+            asyncio.run(send(name, path, self.urls[0], token, self.network))
             return
         host, port = _address(self.listen)
         place = Place(host, port, token, self._controlled())

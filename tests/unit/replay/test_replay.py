@@ -200,8 +200,11 @@ def test_where_nothing_can_be_written_is_told(folder: Path, tmp_path: Path) -> N
     ("arguments", "told"),
     [
         (["--via", "rtmp"], "--via 'rtmp' is not known"),
-        (["--via", "whip"], "--via whip needs --url"),
-        (["--via", "whip", "--url", "http://127.0.0.1:9/whip/a"], "give one"),
+        (["--via", "whip"], "--via whip needs one URL"),
+        (["--via", "whip", "http://127.0.0.1:9/whip/a"], "give one"),
+        (["--via", "whip", "http://a/", "http://b/"], "--via whip needs one URL"),
+        (["--via", "whep", "http://a/"], "http://a/: a URL goes with --via whip only"),
+        (["http://a/"], "http://a/: a URL goes with --via whip only"),
         (["--via", "whep"], "give one"),
     ],
 )

@@ -21,8 +21,8 @@ def _send(
     control: str | None = None,
     token_file: Path | None = None,
 ) -> None:
-    url = "http://127.0.0.1:9/whip/a"
-    asked = Sending(via, url, listen, control, token_file, None, Network())
+    urls = ["http://127.0.0.1:9/whip/a"] if via == "whip" else []
+    asked = Sending(via, urls, listen, control, token_file, None, Network())
     told: list[str] = []
     asked.run(NONE, told.append)
 
