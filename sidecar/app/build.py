@@ -116,15 +116,7 @@ async def build(
     if gate is not None:
         pipeline.add_onlooker(gate)
     recorder = add_recorder(config, pipeline, clock, stats, stack)
-    streams = Streams(
-        pipeline,
-        policy_set(config),
-        SupervisorSettings(),
-        clock,
-        stats,
-        budget_of(config),
-    )
-    inbox.streams = streams
+    streams = inbox.streams = _streams(config, pipeline, clock, stats)
     health = Health()
     health.watch("engine", lambda: roster.alive)
     control = AppControl(streams, pipeline, publisher, factory, clock)
@@ -133,18 +125,13 @@ async def build(
     if recorder is not None:
         front.overseer.house.shadow.recorded = recorder.notebook.would
         front.desk.past.reach = recorder.before(PAST_S, MOST_SAMPLES)
-    changeover = Changeover(
-        roster,
-        partial(load_ensemble, config, clock=clock, stats=stats),
-        streams.hits,
-        stats,
-    )
+    loads = partial(load_ensemble, config, clock=clock, stats=stats)
+    changeover = Changeover(roster, loads, streams.hits, stats)
     stack.push_async_callback(changeover.close)
-    canary = canary_of(config, roster, workforce.decoders, clock, stats)
     reloader = None
     if path is not None:
-        wanted = reload or asyncio.Event()
-        reloader = Reloader(path, streams, factory, changeover, wanted)
+        again = reload or asyncio.Event()
+        reloader = Reloader(path, streams, factory, changeover, again)
         front.desk.reloader = reloader
     app = App(
         config=config,
@@ -157,13 +144,12 @@ async def build(
         front=front,
         beat=Heartbeat(publisher, changeover, owed, health, reloader, recorder),
         reloader=reloader,
-        canary=canary,
+        canary=canary_of(config, roster, workforce.decoders, clock, stats),
         keepers=workforce.keepers,
     )
-    app.beat.canary = canary
+    app.beat.canary = app.canary
     app.beat.board = EngineBoard(roster, stats, health)
-    if workforce.pool is not None:
-        pool = workforce.pool
+    if (pool := workforce.pool) is not None:
         app.beat.watch("workers_failing", lambda: pool.failing)
     _add_whip(app, stack)
     return app
@@ -177,6 +163,18 @@ async def _models(
     ensemble = await load_ensemble(config, manifests, clock, stats)
     stack.push_async_callback(ensemble.close)
     return ensemble
+
+
+def _streams(config: Config, pipeline: Pipeline, clock: Clock, stats: Stats) -> Streams:
+    """The streams that are watched: none yet."""
+    return Streams(
+        pipeline,
+        policy_set(config),
+        SupervisorSettings(),
+        clock,
+        stats,
+        budget_of(config),
+    )
 
 
 def _publisher(factory: StreamFactory, inbox: Inbox) -> MqttPublisher:

@@ -4,12 +4,15 @@ import asyncio
 import json
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from sidecar.errors import ConfigError
 from sidecar.log import setup
+
+if TYPE_CHECKING:
+    from sidecar.bench.rows import Round
 
 _CODECS: Final = {"vp8": ("VP8",), "h264": ("H264",), "both": ("VP8", "H264")}
 
@@ -57,7 +60,7 @@ def ingest(  # noqa: PLR0913, PLR0917 - one parameter for each option
     from sidecar.bench.display import show
     from sidecar.bench.ingest import KINDS, BenchSettings, bench_ingest
     from sidecar.bench.plot import draw
-    from sidecar.bench.rows import Round, report, summary
+    from sidecar.bench.rows import report, summary
     from sidecar.domain import Codec
 
     known = [kind.name for kind in KINDS]
@@ -76,12 +79,7 @@ def ingest(  # noqa: PLR0913, PLR0917 - one parameter for each option
         width=width,
         height=height,
     )
-
-    def tell(one: Round) -> None:
-        cost = f"{one.cpu_percent_per_stream:.2f} % a stream"
-        typer.echo(f"{one.codec} {one.receiver} x {one.streams}: {cost}", err=True)
-
-    rows = summary(asyncio.run(bench_ingest(settings, tell)))
+    rows = summary(asyncio.run(bench_ingest(settings, _tell)))
     said = report(rows)
     if plot is not None:
         _write(plot, draw(rows))
@@ -89,6 +87,12 @@ def ingest(  # noqa: PLR0913, PLR0917 - one parameter for each option
         typer.echo(json.dumps(said))
     else:
         show(rows, said)
+
+
+def _tell(one: "Round") -> None:
+    """A round of the bench is done."""
+    cost = f"{one.cpu_percent_per_stream:.2f} % a stream"
+    typer.echo(f"{one.codec} {one.receiver} x {one.streams}: {cost}", err=True)
 
 
 @bench.command("batch")

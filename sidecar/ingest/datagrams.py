@@ -5,6 +5,7 @@ who sent a datagram is made out only where it is asked for.
 """
 
 import ctypes
+import errno
 import socket
 import struct
 import sys
@@ -95,13 +96,25 @@ class _Batch:
 _OF_THIS_THREAD: Final = threading.local()
 
 
+def served() -> bool:
+    """Whether the system has the call, and lets us: a sandbox may refuse it."""
+    if sys.platform != "linux":
+        return False
+    recvmmsg = ctypes.CDLL(None, use_errno=True).recvmmsg
+    recvmmsg(-1, None, 0, 0, None)
+    return ctypes.get_errno() not in {errno.ENOSYS, errno.EPERM}
+
+
+_SERVED: Final = served()
+
+
 def receive(sock: socket.socket) -> list[tuple[bytes, Origin]]:
     """At most `AT_ONCE` datagrams and where they are from; fewer: that was all.
 
     Args:
         sock: Not blocking. An error of it counts as nothing to read.
     """
-    if sys.platform != "linux":
+    if not _SERVED:
         return _one_by_one(sock)
     try:
         batch: _Batch = _OF_THIS_THREAD.batch

@@ -55,17 +55,9 @@ def replay(  # noqa: PLR0913, PLR0917 - one parameter for each option
     if via is not None:
         from sidecar.replay.sending import Sending
 
-        _require_nothing_to_judge(
-            {
-                "--policy": policy,
-                "--diff": diff,
-                "--record": record,
-                "--labels": labels,
-                "--fail-under": fail_under,
-                "--junit": junit,
-                "--html": html,
-            }
-        )
+        judged = {"policy": policy, "diff": diff, "record": record, "labels": labels}
+        told = {"fail-under": fail_under, "junit": junit, "html": html}
+        _require_nothing_to_judge({**judged, **told})
         network = Network(loss, jitter_ms / 1000, kbps * 1000)
         tokens = (token_file, control_token_file)
         Sending(via, urls, listen, control, *tokens, network).run(found, typer.echo)
@@ -171,8 +163,8 @@ def _require_nothing_to_judge(asked: Mapping[str, object]) -> None:
     for option, value in asked.items():
         if value is not None:
             raise ConfigError(
-                f"{option} does not go with --via: the sidecar that the video is sent "
-                "to judges it; leave it out, or replay without --via"
+                f"--{option} does not go with --via: the sidecar that the video is "
+                "sent to judges it; leave it out, or replay without --via"
             )
 
 

@@ -7,10 +7,12 @@ would not end by itself. Therefore only a few listen at a time, the others wait;
 fewer still where those find nothing, down to one, until they do.
 """
 
+from operator import itemgetter
 from typing import Final
 
 _PLACES: Final = 16  # a quarter of a core at 720p30 and 2 Mbit/s
 _FORGOTTEN_S: Final = 2.0  # who does not ask again for so long is passed over
+_PATIENCE_S: Final = 10.0  # in the queue; then newcomers do not pass any more
 _LONGEST_S: Final = 10.0  # four keyframes 2 s apart, and some loss
 
 
@@ -18,8 +20,9 @@ class Listeners:
     """A few places, shared by the streams of one process.
 
     First come first served, but for those who have not been seen at all: they go first,
-    and a first picture is enough to make room for the next of them. So a hundred
-    streams that begin at once are all looked at before the first has settled.
+    and a first picture makes room, once, for the next of them. So a hundred streams
+    that begin at once are all looked at before the first has settled. Who has stood in
+    the queue for ten seconds is passed by no newcomer, however many there are.
 
     Args:
         places: How many.
@@ -31,7 +34,7 @@ class Listeners:
         self._most = self._places = places
         self._longest_s = longest_s
         self._inside: dict[object, float] = {}
-        self._waiting: dict[object, float] = {}  # and when each last asked
+        self._waiting: dict[object, tuple[float, float]] = {}  # asked first, and last
         self._seen: set[object] = set()
 
     def enter(self, who: object, now: float) -> bool:
@@ -42,7 +45,8 @@ class Listeners:
                 return True
             del self._inside[who]
             self._places = max(1, self._places - 1)
-        self._waiting[who] = now  # in its place, if it stood there
+        first, _ = self._waiting.get(who, (now, now))
+        self._waiting[who] = first, now  # in its place, if it stood there
         free = max(0, self._places - len(self._inside))
         if who not in self._asking(now)[:free]:
             return False
@@ -52,11 +56,17 @@ class Listeners:
 
     def _asking(self, now: float) -> list[object]:
         """Who still stands in the queue, in the order in which they get in."""
-        here = [one for one, at in self._waiting.items() if now - at < _FORGOTTEN_S]
-        return sorted(here, key=self._seen.__contains__)
+        here = [
+            (one in self._seen and now - first < _PATIENCE_S, one)
+            for one, (first, last) in self._waiting.items()
+            if now - last < _FORGOTTEN_S
+        ]
+        return [one for _, one in sorted(here, key=itemgetter(0))]
 
     def seen(self, who: object, now: float) -> bool:
-        """`who` had a picture; whether its place goes to one who never had."""
+        """`who` had a picture; whether its place goes, once, to one who never had."""
+        if who in self._seen:
+            return False
         self._seen.add(who)
         if who not in self._inside or self._seen.issuperset(self._asking(now)):
             return False

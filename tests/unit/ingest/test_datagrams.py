@@ -1,14 +1,18 @@
 """Datagrams out of a socket, many at a time, the same as one by one."""
 
+import ctypes
+import errno
 import socket
 import sys
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.ingest import datagrams
 from sidecar.ingest.datagrams import AT_ONCE, LONGEST, address, receive
 
 HOSTS = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
@@ -41,7 +45,7 @@ def sockets(
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """With and without the kernel's help."""
     if request.param == "one by one":
-        monkeypatch.setattr(sys, "platform", "darwin")
+        monkeypatch.setattr(datagrams, "_SERVED", False)
     elif sys.platform != "linux":
         pytest.skip("recvmmsg is Linux's")
 
@@ -86,6 +90,25 @@ def test_a_closed_socket_has_nothing(
     assert receive(near) == []
     near.close()
     assert receive(near) == []
+
+
+@linux
+@pytest.mark.parametrize(
+    ("number", "there"),
+    [(errno.EBADF, True), (errno.ENOSYS, False), (errno.EPERM, False)],
+)
+def test_a_system_that_refuses_the_call_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, number: int, *, there: bool
+) -> None:
+    """A sandbox would else leave every socket unread, and the loop spinning."""
+
+    def recvmmsg(*_: object) -> int:
+        ctypes.set_errno(number)
+        return -1
+
+    library = SimpleNamespace(recvmmsg=recvmmsg)
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: library)
+    assert datagrams.served() is there
 
 
 @linux

@@ -82,8 +82,29 @@ def test_the_unseen_go_first() -> None:
     listeners.forget("a")
     assert listeners.enter("b", 5.0)
     assert not listeners.enter("a", 5.0)
-    assert listeners.seen("b", 5.5)  # for another one by the name of the first
-    assert listeners.enter("a", 5.5)
+    assert not listeners.seen("b", 5.5)  # once only: now it learns
+    listeners.found("b")
+    assert listeners.enter("a", 5.5)  # another one, by the name of the first
+
+
+def test_newcomers_without_end_starve_nobody() -> None:
+    """Somebody may open streams again and again in which there is nothing to see."""
+    listeners = Listeners(1)
+    assert listeners.enter("honest", 0.0)
+    listeners.enter("new-0", 0.0)
+    assert listeners.seen("honest", 1.0)
+    entered = None
+    for second in range(1, 60):
+        for number in (second - 1, second):
+            listeners.enter(f"new-{number}", float(second))
+        listeners.forget(f"new-{second - 1}")
+        if listeners.enter("honest", float(second)):
+            entered = second
+            break
+    assert entered is not None
+    assert entered <= 12
+    assert not listeners.seen("honest", entered + 1.0)  # it stays until it has learned
+    assert listeners.enter("honest", entered + 2.0)
 
 
 def test_fewer_listen_where_they_find_nothing() -> None:
