@@ -125,10 +125,13 @@ async def test_every_due_keyframe_is_taken_and_nobody_complains(
     assert heard_before > 65_000
     assert reports[-1].reports[0].highest_sequence > 1 << 16
     assert receiving.losses() == 0
-    assert receiving.value("sidecar_gate_openings_total") == 23
+    # 23, if the machine never stood still: then a rest is over before it begins.
+    assert 18 <= receiving.value("sidecar_gate_openings_total") <= 24
     closed_s = receiving.value("sidecar_gate_closed_seconds_total")
-    assert 23 * (PERIOD_S - AHEAD_S) / 2 < closed_s < 24 * PERIOD_S
-    assert receiving.read_in_vain > 0 if not kernel else receiving.read_in_vain <= 30
+    assert 18 * (PERIOD_S - AHEAD_S) / 2 < closed_s < 24 * PERIOD_S
+    # Without the kernel some ten pictures a rest; with it what was in the socket.
+    vain = receiving.read_in_vain
+    assert vain <= 100 if kernel else vain > 100
 
 
 async def test_on_ipv6_too() -> None:
@@ -142,7 +145,7 @@ async def test_on_ipv6_too() -> None:
     async with connected(receiving.peer, sender=sender):
         units = await keyframes(receiving.peer.source(), 4)
         assert_nothing_missed(sender, units)
-    assert receiving.value("sidecar_gate_openings_total") == 3
+    assert 2 <= receiving.value("sidecar_gate_openings_total") <= 4
 
 
 async def test_every_local_socket_is_kept_shut() -> None:
