@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from sidecar.bench.batch_rows import ModelRow, PacedRow
-from sidecar.bench.batch_stage import Stage, bare_paced, bare_throughput
+from sidecar.bench.batch_stage import Stage
 from sidecar.bench.random_model import NAME, write_resnet50
 from sidecar.classify import calibration, graph
 from sidecar.classify.manifest import Manifest, load
@@ -23,6 +23,7 @@ from sidecar.classify.planner import PlannerSettings
 RATES: Final = (10.0, 50.0)
 _ROOM: Final = 0.8  # a pace beyond it measures the queue, not the stage
 _WARM_S: Final = 0.3
+_PACED_ROUNDS: Final = 5
 
 Tell = Callable[[str], None]
 
@@ -35,7 +36,7 @@ class BatchBench:
         engine: Threads and callers that are None are calibrated, as in production.
         planner: Of the stage.
         seconds: Of each round, and of each pace.
-        rounds: Bare and stage in turn, so often.
+        rounds: Bare and stage in turn, so often; at a pace five times at most.
         rates: Samples a second of the paced runs.
     """
 
@@ -60,11 +61,11 @@ async def bench_model(manifest: Manifest, settings: BatchBench, tell: Tell) -> M
             manifest, settings.engine, graph.prepare(manifest)
         )
     )
-    layout, batch = session.layout, settings.planner.max_batch_size
+    layout = session.layout
     tell(f"{manifest.name}: {layout.callers} callers of {layout.threads} threads")
     stage = Stage(session, settings.planner)
     async with stage.running():
-        bare, whole = await _in_turn(stage, batch, settings)
+        bare, whole = await _in_turn(stage, settings)
         capacity = median(whole)
         tell(f"{manifest.name}: bare {median(bare):.0f}/s, stage {capacity:.0f}/s")
         half = await _paced(stage, capacity / 2, capacity, settings)
@@ -74,7 +75,7 @@ async def bench_model(manifest: Manifest, settings: BatchBench, tell: Tell) -> M
     return ModelRow(
         model=manifest.name,
         provider=session.got.provider,
-        batch=batch,
+        batch=settings.planner.max_batch_size,
         threads=layout.threads,
         callers=layout.callers,
         bare=tuple(bare),
@@ -85,9 +86,10 @@ async def bench_model(manifest: Manifest, settings: BatchBench, tell: Tell) -> M
 
 
 async def _in_turn(
-    stage: Stage, batch: int, settings: BatchBench
+    stage: Stage, settings: BatchBench
 ) -> tuple[list[float], list[float]]:
     """Bare, stage, stage, bare …: neither always comes first."""
+    seconds = settings.seconds
     bare: list[float] = []
     whole: list[float] = []
     await stage.saturated(_WARM_S)
@@ -95,24 +97,29 @@ async def _in_turn(
         turns = ("bare", "stage") if number % 2 else ("stage", "bare")
         for turn in turns:
             if turn == "stage":
-                whole.append(await stage.saturated(settings.seconds))
+                whole.append(await stage.saturated(seconds))
             else:
-                found = await asyncio.to_thread(
-                    bare_throughput, stage.session, batch, settings.seconds
-                )
-                bare.append(found)
+                bare.append(await asyncio.to_thread(stage.bare_saturated, seconds))
     return bare, whole
 
 
 async def _paced(
     stage: Stage, rate: float, capacity: float, settings: BatchBench
 ) -> PacedRow:
-    """Both at one pace, if the model can keep it."""
+    """Both at one pace, in turn, if the model can keep it."""
     rate = round(rate, 1)
     if rate > _ROOM * capacity:
         return PacedRow(rate)
-    bare = await bare_paced(stage.session, rate, settings.seconds)
-    return PacedRow(rate, await stage.paced(rate, settings.seconds), bare)
+    rounds = []
+    for number in range(min(settings.rounds, _PACED_ROUNDS)):
+        if number % 2:
+            bare = await stage.bare_paced(rate, settings.seconds)
+            paced = await stage.paced(rate, settings.seconds)
+        else:
+            paced = await stage.paced(rate, settings.seconds)
+            bare = await stage.bare_paced(rate, settings.seconds)
+        rounds.append((paced, bare))
+    return PacedRow(rate, tuple(rounds))
 
 
 class RandomModel:

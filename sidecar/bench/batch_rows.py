@@ -42,27 +42,39 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class PacedRow:
-    """A stage and the bare session at the same pace; no figures beyond capacity."""
+    """A stage and the bare session at the same pace, in turn: the rounds' medians.
+
+    Attributes:
+        rate: Samples a second.
+        rounds: The stage and the bare session of each; none beyond capacity.
+    """
 
     rate: float
-    stage: Pace | None = None
-    bare: Pace | None = None
+    rounds: tuple[tuple[Pace, Pace], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """With null where the rate is more than the model can do."""
-        stage, bare = self.stage, self.bare
-        if stage is None or bare is None:
+        if not self.rounds:
             keys = ("cpu_cores", "bare_cpu_cores", "cpu_ratio", "p50_ms", "p99_ms")
             nothing: dict[str, Any] = dict.fromkeys((*keys, "added_ms_p99"))
             return {"rate": self.rate, **nothing, "beyond_capacity": True}
+        stages = [stage for stage, _ in self.rounds]
+        bares = [bare for _, bare in self.rounds]
+        ratios = [stage.cpu_cores / bare.cpu_cores for stage, bare in self.rounds]
+
+        def ms(percent: float) -> float:
+            found = [percentile(stage.latencies_s, percent) for stage in stages]
+            return round(MS * median(found), 2)
+
+        added_s = [percentile(stage.added_s, 99) for stage in stages]
         return {
             "rate": self.rate,
-            "cpu_cores": round(stage.cpu_cores, 4),
-            "bare_cpu_cores": round(bare.cpu_cores, 4),
-            "cpu_ratio": round(stage.cpu_cores / bare.cpu_cores, 3),
-            "p50_ms": round(MS * percentile(stage.latencies_s, 50), 2),
-            "p99_ms": round(MS * percentile(stage.latencies_s, 99), 2),
-            "added_ms_p99": round(MS * percentile(stage.added_s, 99), 2),
+            "cpu_cores": round(median(stage.cpu_cores for stage in stages), 4),
+            "bare_cpu_cores": round(median(bare.cpu_cores for bare in bares), 4),
+            "cpu_ratio": round(median(ratios), 3),
+            "p50_ms": ms(50),
+            "p99_ms": ms(99),
+            "added_ms_p99": round(MS * median(added_s), 2),
         }
 
 

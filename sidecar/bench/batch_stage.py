@@ -1,12 +1,14 @@
 """The whole classify stage, fed as fast as it goes or evenly; and the bare session."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sidecar.arena import PictureArena, PictureSlots, slot_of
 from sidecar.bench.batch_rows import Pace
@@ -23,6 +25,7 @@ from sidecar.stats import Stats
 
 _SEED: Final = 4
 _TICK_S: Final = 0.001
+_STREAMS: Final = 32  # of a paced stage
 
 
 class TimedSession:
@@ -100,17 +103,28 @@ class Stage:
         return done / (time.perf_counter() - began)
 
     async def paced(self, rate: float, seconds: float) -> Pace:
-        """One sample after the other, evenly; each of another stream."""
+        """Samples evenly spread over time, by streams that take turns.
+
+        As live: a stream is a task that waits for its sample's scores. One whose next
+        sample is due meanwhile takes it late, which counts as latency.
+        """
         found: list[tuple[float, float]] = []
         count = max(2, round(rate * seconds))
         began, cpu_s = time.monotonic(), time.process_time()
 
-        async def look(number: int) -> None:
-            found.append(await self._one(f"s{number}"))
+        async def stream(first: int) -> None:
+            for number in range(first, count, _STREAMS):
+                due = began + number / rate
+                late_s = time.monotonic() - due
+                if late_s < 0:
+                    await asyncio.sleep(-late_s)
+                    late_s = 0.0
+                whole_s, inside_s = await self._one(f"s{first}")
+                found.append((late_s + whole_s, inside_s))
 
         async with asyncio.TaskGroup() as group:
-            async for number in _evenly(began, rate, count):
-                group.create_task(look(number % 64), name="look")
+            for first in range(min(count, _STREAMS)):
+                group.create_task(stream(first), name=f"stream-{first}")
         cpu_s, seconds = time.process_time() - cpu_s, time.monotonic() - began
         latencies_s, inferences_s = zip(*found, strict=True)
         return Pace(
@@ -122,6 +136,30 @@ class Stage:
             self.planner.max_queue_delay_s,
         )
 
+    async def bare_paced(self, rate: float, seconds: float) -> Pace:
+        """`session.run` on one picture whenever the stage would be given one.
+
+        The same timer paces both: what it costs is no cost of the stage. It blocks the
+        loop while it runs. It goes round the pictures as the stage does.
+        """
+        run = self.session.bare()
+        pictures = self._arena.slots.array
+        count = max(2, round(rate * seconds))
+        began, cpu_s = time.monotonic(), time.process_time()
+        for number in range(count):
+            due = began + number / rate
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            at = number % len(pictures)
+            run(pictures[at : at + 1])
+        cpu_s, seconds = time.process_time() - cpu_s, time.monotonic() - began
+        return Pace(rate, cpu_s, seconds)
+
+    def bare_saturated(self, seconds: float) -> float:
+        """Samples a second of `session.run` in a loop, round the same pictures."""
+        pictures = self._arena.slots.array
+        batch = self.planner.max_batch_size
+        return bare_throughput(self.session, pictures, batch, seconds)
+
     async def _one(self, stream: str) -> tuple[float, float]:
         """A sample's way through the stage: seconds in all, and within `run`."""
         now = self._clock.monotonic()
@@ -131,30 +169,18 @@ class Stage:
         return self._clock.monotonic() - now, self._timed.took_s[slot_of(picture)]
 
 
-def bare_throughput(session: OnnxSession, batch: int, seconds: float) -> float:
-    """Samples a second of `session.run` in a loop, on as many threads as callers."""
-    run = session.bare(batch)
-    return batch * throughput(run, session.layout.callers, seconds)
+def bare_throughput(
+    session: OnnxSession, pictures: NDArray[np.uint8], batch: int, seconds: float
+) -> float:
+    """Samples a second of `session.run` in a loop, in as many threads as callers.
 
-
-async def bare_paced(session: OnnxSession, rate: float, seconds: float) -> Pace:
-    """`session.run` on one picture whenever the stage would be given one.
-
-    The same timer paces both: what it costs is no cost of the stage. It blocks the
-    loop while it runs.
+    `pictures` are `(n, height, width, 3)`, at least a batch, taken in turn.
     """
-    run = session.bare(1)
-    count = max(2, round(rate * seconds))
-    began, cpu_s = time.monotonic(), time.process_time()
-    async for _ in _evenly(began, rate, count):
-        run()
-    cpu_s, seconds = time.process_time() - cpu_s, time.monotonic() - began
-    return Pace(rate, cpu_s, seconds)
+    run = session.bare()
+    turns = itertools.cycle(range(0, len(pictures) - batch + 1, batch))
 
+    def work() -> object:
+        at = next(turns)
+        return run(pictures[at : at + batch])
 
-async def _evenly(began: float, rate: float, count: int) -> AsyncIterator[int]:
-    """0, 1, 2 …, each when it is due."""
-    for number in range(count):
-        due = began + number / rate
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
-        yield number
+    return batch * throughput(work, session.layout.callers, seconds)

@@ -111,11 +111,10 @@ class OnnxSession:
         """
         return self.checked(self.raw(batch), len(batch))
 
-    def bare(self, count: int) -> Callable[[], object]:
+    def bare(self) -> Callable[[NDArray[np.uint8]], object]:
         """`session.run` as anybody would write it: what the stage is measured by."""
-        pixels = np.zeros((count, *self._ends.picture), np.uint8)
-        feed = {self._ends.pixels: pixels}
-        return lambda: self._session.run(None, feed)
+        session, name = self._session, self._ends.pixels
+        return lambda pixels: session.run(None, {name: pixels})
 
     def raw(self, batch: Sequence[Picture]) -> Rows:
         """What the model says, unchecked; no more callers at once than lanes.

@@ -36,6 +36,7 @@ _REFUSED: Final = 0x80  # MQTT 5, 2.4: reason codes from here on are failures
 _REASON_AT: Final = 2  # in a PUBACK or PUBREC, after the packet identifier
 _NOBODY: Final = 0x10  # no matching subscribers
 _INBOUND_MAX: Final = 1000
+_WAITING_MAX: Final = 256  # packets not yet written, of some 600 bytes
 
 
 class Broker(WatchedClient):
@@ -103,8 +104,11 @@ class Broker(WatchedClient):
 
     @property
     def congested(self) -> bool:
-        """Whether the network has not yet taken what was sent."""
-        return self._client.want_write()
+        """Whether the network does not take what is sent.
+
+        Some packets always wait for the loop's next turn: the scores of a whole batch.
+        """
+        return len(self._client._out_packet) >= _WAITING_MAX  # noqa: SLF001  # no public way
 
     def check(self) -> None:
         """Sends keepalives when due. Raises BrokerUnavailable if the connection broke.

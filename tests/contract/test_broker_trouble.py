@@ -11,6 +11,7 @@ from pathlib import Path
 import aiomqtt
 import pytest
 from paho.mqtt.client import Client as PahoClient
+from paho.mqtt.enums import CallbackAPIVersion
 
 from sidecar.clock import SystemClock
 from sidecar.domain import Action, ActionKind, Evidence, Verdict, VerdictState
@@ -276,6 +277,27 @@ async def test_scores_without_a_broker_are_lost_and_counted(tmp_path: Path) -> N
     await off.publisher.drain(0.1)
 
 
+async def test_a_batch_of_scores_is_no_congestion(tmp_path: Path) -> None:
+    """Many told in one turn of the loop all arrive; more than may wait are counted."""
+    scores = action().scores
+    assert scores is not None
+    async with (
+        mosquitto(tmp_path) as broker,
+        consumer(broker.port) as bus,
+        running(build(tmp_path, broker.port, scores=True)) as rig,
+    ):
+        await rig.until(lambda: rig.publisher.connected)
+        for _ in range(100):
+            rig.publisher.publish_scores(scores)
+        await bus.until(lambda: len(bus.of("scores")) == 100)
+        assert rig.count("lost_total", stage="publish", reason="scores") == 0
+        for _ in range(1000):
+            rig.publisher.publish_scores(scores)
+        lost = rig.count("lost_total", stage="publish", reason="scores")
+        assert 0 < lost < 1000
+        await bus.until(lambda: len(bus.of("scores")) == 1100 - lost)
+
+
 def test_the_private_names_we_rely_on_are_there() -> None:
     """A new aiomqtt or paho that renames them fails here, not in production."""
     overridden = {
@@ -288,6 +310,7 @@ def test_the_private_names_we_rely_on_are_there() -> None:
     assert callable(aiomqtt.Client._client_connect)
     for name in ("_sock_close", "_handle_pubrec", "_handle_pubackcomp"):
         assert callable(getattr(PahoClient, name))
+    assert not PahoClient(CallbackAPIVersion.VERSION2)._out_packet
 
 
 async def test_what_is_left_is_in_the_file(tmp_path: Path) -> None:

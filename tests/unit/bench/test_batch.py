@@ -30,8 +30,8 @@ ROW = ModelRow(
     callers=2,
     bare=(100.0, 50.0, 200.0),
     stage=(99.0, 49.0, 190.0),
-    paced=(PacedRow(10, STAGE, BARE), BEYOND),
-    half_load=PacedRow(49.5, STAGE, BARE),
+    paced=(PacedRow(10, ((STAGE, BARE),)), BEYOND),
+    half_load=PacedRow(49.5, ((STAGE, BARE),)),
 )
 
 
@@ -50,6 +50,16 @@ def test_a_row_is_as_documented() -> None:
     assert (pace["p50_ms"], pace["p99_ms"]) == (12.0, 30.0)
     assert pace["added_ms_p99"] == 19.0  # without inference and the chosen delay
     json.dumps(found)
+
+
+def test_a_pace_is_told_by_the_medians_of_its_rounds() -> None:
+    """A hiccup in one of three moves nothing; ratios are of rounds that share it."""
+    slow = Pace(10, 5.0, 5.0, (0.5, 0.6, 0.9), (0.4, 0.4, 0.4), 0.001)
+    rounds = ((STAGE, BARE), (slow, Pace(10, 4.0, 5.0)), (STAGE, BARE))
+    found = PacedRow(10, rounds).as_json()
+    assert found["cpu_ratio"] == 1.25
+    assert (found["p50_ms"], found["p99_ms"]) == (12.0, 30.0)
+    assert found["added_ms_p99"] == 19.0
 
 
 def test_a_pace_beyond_capacity_has_no_figures() -> None:
@@ -109,11 +119,13 @@ async def test_the_whole_stage_is_measured(manifest: Manifest) -> None:
     assert len(row.bare) == len(row.stage) == 2
     assert min(*row.bare, *row.stage) > 0
     paced, beyond = row.paced
-    assert paced.stage is not None
-    assert len(paced.stage.latencies_s) == 2
-    pairs = zip(paced.stage.latencies_s, paced.stage.inferences_s, strict=True)
-    assert all(whole > inside > 0 for whole, inside in pairs)
-    assert beyond.stage is None
+    assert len(paced.rounds) == 2
+    for stage, bare in paced.rounds:
+        assert len(stage.latencies_s) == 2
+        pairs = zip(stage.latencies_s, stage.inferences_s, strict=True)
+        assert all(whole > inside > 0 for whole, inside in pairs)
+        assert bare.cpu_s > 0
+    assert not beyond.rounds
     assert told
 
 
