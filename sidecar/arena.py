@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sidecar.domain import Picture, PictureFormat
 
@@ -72,7 +71,7 @@ class PictureSlots:
         self.count = count
         self.shape = (fmt.height, fmt.width, 3)
         self.stride = fmt.height * fmt.width * 3
-        self.array: NDArray[np.uint8]
+        self.array: Picture  # (count, height, width, 3)
         if buffer is None:
             self.array = np.zeros((count, *self.shape), np.uint8)
         elif buffer.readonly or buffer.nbytes < self.size:
@@ -169,17 +168,6 @@ def slot_of(picture: Picture) -> int:
     """The slot of a picture, to sort by; -1 for one in memory of its own."""
     lease = lease_of(picture)
     return -1 if lease is None else lease.index
-
-
-def side_by_side(batch: Sequence[Picture], count: int) -> NDArray[np.uint8] | None:
-    """`batch` as one array `(count, height, width, 3)` without a copy, if it lies so.
-
-    Args: As of `first_of`.
-    """
-    first = first_of(batch, count)
-    if first is None:
-        return None
-    return first.slots.array[first.index : first.index + count]
 
 
 def first_of(batch: Sequence[Picture], count: int) -> Lease | None:

@@ -19,7 +19,7 @@ from sidecar.classify.manifest import Manifest
 from sidecar.classify.opening import ORT_ERRORS, first_line, open_on
 from sidecar.classify.providers import ON_CUDA, Asked, Got, Input, shapes_for
 from sidecar.domain import Picture
-from sidecar.errors import EngineError, ManifestError
+from sidecar.errors import ConfigError, EngineError, ManifestError
 
 _ROUNDING: Final = 1e-4  # a softmax in float32 ends within 1e-6 of 0 and 1
 _FEW: Final = 64  # scores: as floats of Python faster, 30 µs for 75 in a waking loop
@@ -64,7 +64,7 @@ class OnnxSession:
 
     Raises:
         ManifestError: The file is not what the manifest says, or does not run.
-        ConfigError: No provider works that is allowed.
+        ConfigError: No provider works that is allowed, or it has too little memory.
     """
 
     def __init__(
@@ -186,9 +186,19 @@ class OnnxSession:
                 try:
                     self.run([black] * size)
                 except EngineError as exc:
+                    if runtime.OUT_OF_MEMORY in str(exc):
+                        raise self._too_small(size) from exc
                     raise self._unfit(
                         f"does not run on {size} pictures: {exc}"
                     ) from exc
+
+    def _too_small(self, size: int) -> ConfigError:
+        """The error about the memory that it may take."""
+        limit_mb = (self.asked.memory_limit or 0) >> 20
+        return ConfigError(
+            f"engine.memory_limit_mb: {limit_mb} is too little for {size} pictures of"
+            f" {self.manifest.name}; raise it, or lower batch.max_batch_size"
+        )
 
     def _unfit(self, what: str) -> ManifestError:
         """The error about this model's file."""

@@ -47,7 +47,8 @@ class Asked:
         required: Refuse to start rather than to run on anything else.
         half: Compute in half precision where the provider serves it.
         device_id: Which of several accelerators.
-        memory_limit: Bytes the provider may take on the accelerator; None: 2 GiB.
+        memory_limit: Bytes for batches: on an accelerator each model's, 2 GiB if None;
+            on the CPU those of all models together, without a limit if None.
         graphs: Record CUDA graphs: less overhead a batch, if the model allows it.
     """
 

@@ -1,6 +1,7 @@
 """The installed onnxruntime: which package, and what it can run on."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from importlib import metadata
 from typing import Final
 
@@ -18,6 +19,12 @@ PACKAGES: Final = (
     "onnxruntime-rocm",
     "onnxruntime-migraphx",
 )
+
+USE_LIMITED_MEMORY: Final = "session.use_env_allocators"
+"""Of a session's configuration; `limit_memory` comes first."""
+OUT_OF_MEMORY: Final = "Available memory of"
+"""In the error of a batch for which there is no room within the limit."""
+_AS_REQUESTED: Final = 1  # not the next power of two: nothing is taken in advance
 
 
 def installed() -> tuple[str, ...]:
@@ -41,6 +48,20 @@ def available() -> list[str]:
     """The providers that were built into it, by onnxruntime's names."""
     names: list[str] = ort.get_available_providers()
     return names
+
+
+@lru_cache(maxsize=1)
+def limit_memory(limit: int) -> None:
+    """Bounds the bytes that all models on the CPU take together for their batches.
+
+    It holds for sessions that are opened from now on with `USE_LIMITED_MEMORY`. What a
+    model's own weights take is not counted.
+    """
+    info = ort.OrtMemoryInfo(
+        "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
+    )
+    arena = {"max_mem": limit, "arena_extend_strategy": _AS_REQUESTED}
+    ort.create_and_register_allocator(info, ort.OrtArenaCfg(arena))
 
 
 def _is_there(name: str) -> bool:

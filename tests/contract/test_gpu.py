@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from sidecar.arena import PictureArena, PictureSlots
 from sidecar.classify import runtime
 from sidecar.classify.manifest import load
 from sidecar.classify.onnx_session import EngineSettings, OnnxSession
+from sidecar.classify.pinned import Pins, cuda_runtime
 from sidecar.classify.providers import Asked
 
 pytestmark = [
@@ -47,3 +49,14 @@ def test_the_gpu_says_what_the_cpu_says(count: int, *, graphs: bool) -> None:
     for _ in range(3):
         assert np.abs(gpu.run(batch) - wanted).max() < 1e-3
         assert np.abs(gpu.run(list(noise)) - wanted).max() < 1e-3
+
+
+def test_memory_is_page_locked_by_the_real_library() -> None:
+    """An array of ours can be locked, and unlocked again."""
+    OnnxSession(load(TESTCARD), EngineSettings(asked=Asked(("cuda",), required=True)))
+    pins = Pins(cuda_runtime())
+    array = np.zeros((4, 8, 8, 3), np.uint8)
+    with capture_logs() as logs:
+        pins.pin(array, array.ctypes.data)
+    assert not logs
+    del array

@@ -55,11 +55,15 @@ def test_one_that_is_installed_and_does_not_work(
     real = opening._open
 
     def broken(
-        data: bytes, name: str, options: dict[str, str], threads: int
+        data: bytes,
+        name: str,
+        options: dict[str, str],
+        threads: int,
+        limit: int | None,
     ) -> ort.InferenceSession:
         if name == "tensorrt":
             raise RuntimeError("libnvinfer.so.10: not found\nand more")
-        return real(data, "cpu", options, threads)
+        return real(data, "cpu", options, threads, limit)
 
     monkeypatch.setattr(opening, "_open", broken)
     build = ["TensorrtExecutionProvider", "CUDAExecutionProvider", *CPU]

@@ -1,0 +1,74 @@
+"""Memory is locked once, and let go before it is freed; the real CUDA: test_gpu."""
+
+import ctypes
+
+import numpy as np
+import pytest
+from structlog.testing import capture_logs
+
+from sidecar.classify.pinned import Pins
+
+
+class Cudart:
+    """Notes what it is asked to lock; says `code`."""
+
+    def __init__(self, code: int = 0) -> None:
+        self.code = code
+        self.locked: dict[int | None, int] = {}
+        self.calls = 0
+
+    def cudaHostRegister(  # noqa: N802 (CUDA's name)
+        self, place: ctypes.c_void_p, length: ctypes.c_size_t, flags: int
+    ) -> int:
+        """See CUDA's reference."""
+        assert flags == 1
+        self.calls += 1
+        if not self.code:
+            self.locked[place.value] = length.value
+        return self.code
+
+    def cudaHostUnregister(self, place: ctypes.c_void_p) -> int:  # noqa: N802
+        """See CUDA's reference."""
+        del self.locked[place.value]
+        return 0
+
+
+def test_memory_is_locked_once_until_it_goes() -> None:
+    """Whole, at its address; asked for again it costs nothing."""
+    cudart = Cudart()
+    pins = Pins(cudart)
+    array = np.zeros((3, 4, 4, 3), np.uint8)
+    address = array.ctypes.data
+    pins.pin(array, address)
+    pins.pin(array, address)
+    assert cudart.locked == {address: array.nbytes}
+    assert cudart.calls == 1
+    del array
+    assert not cudart.locked
+
+
+@pytest.mark.parametrize(
+    ("cudart", "told"),
+    [(None, "no CUDA runtime library is loaded"), (Cudart(2), "cudaHostRegister: 2")],
+)
+def test_without_it_everything_goes_on(cudart: Cudart | None, told: str) -> None:
+    """Said once, not a batch; nothing is let go that was never locked."""
+    pins = Pins(cudart)
+    array = np.zeros((1, 4, 4, 3), np.uint8)
+    with capture_logs() as logs:
+        for _ in range(3):
+            pins.pin(array, array.ctypes.data)
+    del array
+    assert [(one["event"], one["reason"]) for one in logs] == [
+        ("memory_not_pinned", told)
+    ]
+
+
+def test_what_another_lane_has_locked_is_its_own() -> None:
+    """No warning, and it is not let go here."""
+    pins = Pins(Cudart(712))
+    array = np.zeros((1, 4, 4, 3), np.uint8)
+    with capture_logs() as logs:
+        pins.pin(array, array.ctypes.data)
+    del array
+    assert not logs
