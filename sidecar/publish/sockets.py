@@ -6,6 +6,7 @@ next. It also keeps a task for keepalives; here the connection's holder calls `t
 """
 
 import asyncio
+import socket
 import ssl
 from typing import Any, cast
 
@@ -35,6 +36,8 @@ class WatchedClient(aiomqtt.Client):
         userdata: Any,  # noqa: ANN401, ARG002
         sock: Any,  # noqa: ANN401
     ) -> None:
+        # Else a small packet waits for the acknowledgement of the one before: 40 ms.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._loop.call_soon_threadsafe(self._watch_reads, sock)
 
     def _on_socket_register_write(

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import re
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -275,6 +276,20 @@ async def test_scores_without_a_broker_are_lost_and_counted(tmp_path: Path) -> N
     assert off.count("lost_total", stage="publish", reason="scores") == 0
     await rig.publisher.drain(0.1)
     await off.publisher.drain(0.1)
+
+
+async def test_no_message_waits_for_the_one_before(tmp_path: Path) -> None:
+    """Nagle's algorithm is off: with it a second small packet waits up to 40 ms."""
+    async with (
+        mosquitto(tmp_path) as broker,
+        running(build(tmp_path, broker.port)) as rig,
+    ):
+        await rig.until(lambda: rig.publisher.connected)
+        connection = rig.publisher._broker
+        assert connection is not None
+        sock = connection._client.socket()
+        assert isinstance(sock, socket.socket)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_a_batch_of_scores_is_no_congestion(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from tests.e2e.processes import Child, free_port, listening, program, until
 _CONF = """\
 listener {port} 127.0.0.1
 allow_anonymous true
+set_tcp_nodelay true
 persistence true
 persistence_location {folder}/
 autosave_interval 1
