@@ -42,7 +42,6 @@ from tests.e2e.collector import Collector, Heard
 from tests.e2e.mosquitto import Mosquitto
 from tests.e2e.sidecar_process import Settings, SidecarProcess, rule, settings
 
-BATCH: Final = 4
 DELAY_S: Final = 0.005
 ALLOWED_MS: Final = 15.0
 WARM_UP_S: Final = 4.0
@@ -61,12 +60,14 @@ class Plan:
         streams: At once.
         seconds: Measured, after a warm-up.
         samples_per_s: Of all streams; None: half of what the model can do.
+        batch: The most pictures in one.
     """
 
     model: str
     streams: int
     seconds: float
     samples_per_s: float | None
+    batch: int = 4
 
 
 def measure(plan: Plan, folder: Path) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def measure(plan: Plan, folder: Path) -> dict[str, Any]:
     if plan.model == RESNET50:
         write_resnet50(folder / RESNET50, ResNetSettings(width=_WIDTH))
     manifest = find_manifest(plan.model, folder)
-    layout, capacity = _capacity(manifest)
+    layout, capacity = _capacity(manifest, plan.batch)
     rate = plan.samples_per_s or capacity / 2
     config = _settings(plan, folder, manifest, rate)
     config["engine"] = {"threads": layout.threads, "callers": layout.callers}
@@ -85,16 +86,24 @@ def measure(plan: Plan, folder: Path) -> dict[str, Any]:
         heard = [m for m in collector.messages[seen:] if m.kind == "scores"]
         lost = sidecar.metric("sidecar_lost_total")
     found = report(heard, plan.seconds, capacity)
-    return {"model": manifest.name, "streams": plan.streams, **found, "lost": lost}
+    return {
+        "model": manifest.name,
+        "streams": plan.streams,
+        "batch": plan.batch,
+        "callers": layout.callers,
+        "threads": layout.threads,
+        **found,
+        "lost": lost,
+    }
 
 
-def _capacity(manifest: Manifest) -> tuple[Layout, float]:
+def _capacity(manifest: Manifest, batch: int) -> tuple[Layout, float]:
     """The layout as in production, and the bare model's samples a second in it."""
-    wanted = EngineSettings(None, None, BATCH)
+    wanted = EngineSettings(None, None, batch)
     session = calibration.best_session(manifest, wanted, graph.prepare(manifest))
     spec = manifest.input
-    black = np.zeros((BATCH, spec.height, spec.width, 3), np.uint8)
-    return session.layout, bare_throughput(session, black, BATCH, _CAPACITY_S)
+    black = np.zeros((batch, spec.height, spec.width, 3), np.uint8)
+    return session.layout, bare_throughput(session, black, batch, _CAPACITY_S)
 
 
 @contextmanager
@@ -129,7 +138,7 @@ def _settings(plan: Plan, folder: Path, manifest: Manifest, rate: float) -> Sett
         models_dir=str(folder),
         streams=streams,
         sampling={"interval_s": round(plan.streams / rate, 4), "decode": "all"},
-        batch={"max_batch_size": BATCH, "max_queue_delay_s": DELAY_S},
+        batch={"max_batch_size": plan.batch, "max_queue_delay_s": DELAY_S},
         policies=[{"name": "benchmark", "rules": rules}],
     )
 
@@ -174,8 +183,9 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--samples", type=float, help="a second; half load if absent")
+    parser.add_argument("--batch", type=int, default=4, help="pictures at most")
     args = parser.parse_args()
-    plan = Plan(args.model, args.streams, args.seconds, args.samples)
+    plan = Plan(args.model, args.streams, args.seconds, args.samples, args.batch)
     with tempfile.TemporaryDirectory() as folder:
         found = measure(plan, Path(folder))
     sys.stdout.write(json.dumps(found, indent=2) + "\n")

@@ -62,15 +62,15 @@ class Stage:
         self._timed = TimedSession(session)
         callers = session.layout.callers
         threads = InferenceThreads(f"inference-{session.manifest.name}", callers)
-        self._engine = OnnxEngine(self._timed, threads, timeout_s=60.0)  # type: ignore[arg-type]
+        self.engine = OnnxEngine(self._timed, threads, timeout_s=60.0)  # type: ignore[arg-type]
         self._clock = SystemClock()
-        self._batcher = Batcher(self._engine, planner, self._clock, Stats())
+        self._batcher = Batcher(self.engine, planner, self._clock, Stats())
         # One batch on each thread, one ready, one collecting.
         self._feeders = planner.max_batch_size * (callers + 2)
         slots = PictureSlots(session.manifest.format, 4 * self._feeders)
         noise = np.random.default_rng(_SEED).integers(0, 256, slots.array.shape)
         slots.array[:] = noise
-        self._arena = PictureArena(slots)
+        self.arena = PictureArena(slots)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -81,7 +81,7 @@ class Stage:
                 yield
             finally:
                 await self._batcher.drain()
-                await asyncio.to_thread(self._engine.close)
+                await asyncio.to_thread(self.engine.close)
 
     async def saturated(self, seconds: float) -> float:
         """Samples a second, with always more of them than the engine can take."""
@@ -92,7 +92,7 @@ class Stage:
         async def feed(stream: str) -> None:
             nonlocal done
             while True:
-                await self._one(stream)
+                await self.one(stream)
                 done += 1
                 if time.perf_counter() >= until:
                     return
@@ -119,7 +119,7 @@ class Stage:
                 if late_s < 0:
                     await asyncio.sleep(-late_s)
                     late_s = 0.0
-                whole_s, inside_s = await self._one(f"s{first}")
+                whole_s, inside_s = await self.one(f"s{first}")
                 found.append((late_s + whole_s, inside_s))
 
         async with asyncio.TaskGroup() as group:
@@ -143,7 +143,7 @@ class Stage:
         loop while it runs. It goes round the pictures as the stage does.
         """
         run = self.session.bare()
-        pictures = self._arena.slots.array
+        pictures = self.arena.slots.array
         count = max(2, round(rate * seconds))
         began, cpu_s = time.monotonic(), time.process_time()
         for number in range(count):
@@ -156,14 +156,14 @@ class Stage:
 
     def bare_saturated(self, seconds: float) -> float:
         """Samples a second of `session.run` in a loop, round the same pictures."""
-        pictures = self._arena.slots.array
+        pictures = self.arena.slots.array
         batch = self.planner.max_batch_size
         return bare_throughput(self.session, pictures, batch, seconds)
 
-    async def _one(self, stream: str) -> tuple[float, float]:
+    async def one(self, stream: str) -> tuple[float, float]:
         """A sample's way through the stage: seconds in all, and within `run`."""
         now = self._clock.monotonic()
-        while (picture := self._arena.take()) is None:  # noqa: ASYNC110 a rare hiccup
+        while (picture := self.arena.take()) is None:  # noqa: ASYNC110 a rare hiccup
             await asyncio.sleep(_TICK_S)
         await self._batcher.classify(Sample(stream, picture, now, now))
         return self._clock.monotonic() - now, self._timed.took_s[slot_of(picture)]
