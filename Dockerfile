@@ -2,7 +2,8 @@
 
 FROM python:3.11.13-slim-bookworm AS build
 # What the models run on: requirements.lock for CPUs, requirements-gpu.lock for NVIDIA,
-# requirements-openvino.lock for Intel.
+# requirements-openvino.lock for Intel; requirements-remote.lock for CPUs and, by
+# engine.remote, servers elsewhere.
 ARG LOCK=requirements.lock
 WORKDIR /src
 RUN python -m venv /opt/sidecar

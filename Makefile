@@ -50,6 +50,8 @@ lock: ## renew the locks (needs uv); UPGRADE= keeps what they pin
 	done
 	uv pip compile -q $(UPGRADE) --generate-hashes --no-emit-index-url --no-strip-extras --universal --python-version 3.11 \
 	  --custom-compile-command "make lock" pyproject.toml --group dev --extra cpu --extra remote -o requirements-dev.lock
+	uv pip compile -q $(UPGRADE) --generate-hashes --no-emit-index-url --no-strip-extras --universal --python-version 3.11 \
+	  --custom-compile-command "make lock" pyproject.toml --extra cpu --extra remote -c requirements-dev.lock -o requirements-remote.lock
 
 clean: ## forget the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

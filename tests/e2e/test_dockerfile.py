@@ -180,10 +180,15 @@ def test_alerts_speak_of_metrics_that_exist_and_of_sections_that_exist() -> None
     reason="takes a minute and the network; `.ci/docker_steps` runs it by hand",
 )
 @pytest.mark.timeout(300)
-def test_the_steps_work_in_a_clean_folder() -> None:
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-remote.lock"])
+def test_the_steps_work_in_a_clean_folder(lock: str) -> None:
     """The image's commands, one after the other, on this machine."""
     script = ROOT / ".ci" / "docker_steps"
     result = subprocess.run(  # noqa: S603 our own script
-        [sys.executable, str(script)], capture_output=True, text=True, check=False
+        [sys.executable, str(script), f"LOCK={lock}"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
+    assert (" tritonclient-" in result.stdout) == (lock == "requirements-remote.lock")

@@ -203,6 +203,24 @@ def test_without_a_runtime_it_says_what_to_install(
     assert "onnxruntime-openvino for Intel" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_two_runtimes_at_once_are_refused(
+    command: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """As their packages' metadata tells, before a model is loaded; with the mend."""
+    other = tmp_path / "onnxruntime_openvino-1.24.1.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text("Name: onnxruntime-openvino\nVersion: 1.24.1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert _run(monkeypatch, command, str(GOOD)) == 2
+    err = capsys.readouterr().err
+    assert "onnxruntime and onnxruntime-openvino are installed together" in err
+    assert "pip uninstall -y onnxruntime onnxruntime-openvino" in err
+
+
 def test_any_other_missing_module_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is logged as one."""
 

@@ -15,6 +15,7 @@ LOCKS: Final = {
     "requirements-dev.lock": "onnxruntime",
     "requirements-gpu.lock": "onnxruntime-gpu",
     "requirements-openvino.lock": "onnxruntime-openvino",
+    "requirements-remote.lock": "onnxruntime",
 }
 PINNED = re.compile(r"^([a-z0-9._-]+)(?:\[.*\])?==(\S+)", re.MULTILINE)
 
@@ -40,6 +41,14 @@ def test_locks_differ_in_the_runtime_alone(lock: str) -> None:
     for name in (usual.keys() & other.keys()) - brought:
         assert other[name] == usual[name], name
     assert usual.keys() - other.keys() <= brought
+
+
+def test_the_client_of_remote_engines_is_the_tested_one() -> None:
+    """It asks for other versions than requirements.lock has: those the tests run on."""
+    tested, remote = pins("requirements-dev.lock"), pins("requirements-remote.lock")
+    assert "tritonclient" in remote
+    assert remote.items() <= tested.items()
+    assert pins("requirements.lock").keys() <= remote.keys()
 
 
 def test_an_installation_without_extras_has_none() -> None:
