@@ -119,7 +119,8 @@ def _oip() -> ModuleType:
         from sidecar.classify import oip  # noqa: PLC0415 (heavy, and optional)
     except ImportError as exc:
         raise ConfigError(
-            "engine.remote needs the client: install moderation-sidecar[remote] "
+            "engine.remote needs the client: install moderation-sidecar[remote], or "
+            "build the image with --build-arg LOCK=requirements-remote.lock "
             f"({exc.name} is missing)"
         ) from exc
     return oip
