@@ -41,7 +41,7 @@ def nothing_left_behind() -> Iterator[None]:
         if t.ident not in threads and t.name not in _ALLOWED_THREADS
     ]
     for thread in left:
-        thread.join(timeout=2.0)
+        thread.join(timeout=10.0)
     still = [t.name for t in left if t.is_alive()]
     assert not still, f"threads left over: {still}"
     if _open_sockets() - sockets:

@@ -112,7 +112,7 @@ async def amqtt_broker() -> AsyncIterator[int]:
 
 
 async def _reachable(port: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -113,7 +113,7 @@ class Consumer:
         """Everything heard of one channel."""
         return [one for one in self.heard if one.channel == channel]
 
-    async def until(self, holds: Callable[[], bool], timeout_s: float = 8.0) -> None:
+    async def until(self, holds: Callable[[], bool], timeout_s: float = 30.0) -> None:
         """Waits for messages until `holds()`."""
         async with asyncio.timeout(timeout_s):
             while not holds():

@@ -18,8 +18,8 @@ from tests.unit.publish.strategies import takedown
 
 QUICK: dict[str, Any] = {
     "backoff_cap_s": 0.2,
-    "publish_timeout_s": 1.0,
-    "connect_timeout_s": 2.0,
+    "publish_timeout_s": 20.0,
+    "connect_timeout_s": 20.0,
     "refused_retry_s": 0.3,
     "enforce_retry_s": 0.3,
 }
@@ -61,7 +61,7 @@ class DeskRig:
         await until(holds)
 
 
-async def until(holds: Callable[[], bool], timeout_s: float = 6.0) -> None:
+async def until(holds: Callable[[], bool], timeout_s: float = 30.0) -> None:
     """Waits for what does not tell when it changes."""
     async with asyncio.timeout(timeout_s):
         while not holds():  # noqa: ASYNC110

@@ -71,7 +71,7 @@ codecs = pytest.mark.parametrize("codec", list(Codec))
 async def take(source: AccessUnitSource, count: int) -> list[AccessUnit]:
     """The next `count` units."""
     found: list[AccessUnit] = []
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(30):
         async for unit in source:
             found.append(unit)
             if len(found) == count:

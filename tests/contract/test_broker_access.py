@@ -35,7 +35,7 @@ from tests.contract.brokers import (
 from tests.contract.bus import Consumer, consumer
 from tests.contract.desk_rig import DeskRig, build, running, stream
 
-pytestmark = [pytest.mark.anyio, pytest.mark.broker, pytest.mark.timeout(40)]
+pytestmark = [pytest.mark.anyio, pytest.mark.broker]
 BOTH = pytest.mark.parametrize("protocol", list(MqttProtocol))
 ROOT = "moderation/v1/default"
 ACTION_ID = "0198c1f2-0000-7000-8000-000000000000"

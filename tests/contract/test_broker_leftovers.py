@@ -15,7 +15,7 @@ from tests.contract.brokers import free_port, mosquitto
 from tests.contract.bus import Consumer, consumer
 from tests.contract.desk_rig import DeskRig, build, crashing, running, stream
 
-pytestmark = [pytest.mark.anyio, pytest.mark.broker, pytest.mark.timeout(40)]
+pytestmark = [pytest.mark.anyio, pytest.mark.broker]
 CHILD = Path(__file__).with_name("publisher_child.py")
 ROOT = Path(__file__).parents[2]
 BOTH = pytest.mark.parametrize("protocol", list(MqttProtocol))

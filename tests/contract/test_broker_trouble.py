@@ -35,7 +35,7 @@ from tests.contract.desk_rig import (
 )
 from tests.contract.gate import gate
 
-pytestmark = [pytest.mark.anyio, pytest.mark.broker, pytest.mark.timeout(40)]
+pytestmark = [pytest.mark.anyio, pytest.mark.broker]
 _ID = re.compile(rb'"id":"([0-9a-f-]{36})","action"')
 BOTH = pytest.mark.parametrize("protocol", list(MqttProtocol))
 

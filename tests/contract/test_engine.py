@@ -25,7 +25,7 @@ from tests.fakes.engine import FakeEngine
 from tests.fakes.oip import NetworkServer, begin_polling
 from tests.fakes.onnx_models import mean_colour_folder
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -180,7 +180,7 @@ async def test_both_sides_are_known_by_their_certificates(tmp_path: Path) -> Non
 async def _is_ready(url: str, given: Access) -> bool:
     client = connect(url, given)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await client.ready(SERVED)
     finally:
         await client.close()

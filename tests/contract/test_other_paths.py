@@ -20,7 +20,7 @@ from sidecar.ingest.receiver import Peer
 from sidecar.stats import Stats
 from tests.fakes.webrtc_sender import Sender, connected
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.anyio
 
 EVERY = 15  # pictures of 1/60 s
 PERIOD_S = EVERY / 60
@@ -50,7 +50,7 @@ class Way:
         """As many, with a rest before each."""
         source, found = self.peer.source(), []
         for _ in range(count):
-            async with asyncio.timeout(8):
+            async with asyncio.timeout(30):
                 unit = await anext(aiter(source))
             source.rest(unit.received_at + PERIOD_S - AHEAD_S)
             found.append(unit)
@@ -77,7 +77,7 @@ class Way:
 
     async def until(self, check: Callable[[], bool]) -> None:
         """Looks once a picture: neither library tells of a changed pair."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not check():
                 await self.sender.sends(1)
 

@@ -26,7 +26,7 @@ from tests.contract.serving.mlserver import MlServer
 from tests.fakes.oip import begin_polling
 from tests.fakes.onnx_models import mean_colour_folder
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.anyio
 
 CALLERS = 6
 SETTINGS = RemoteSettings(

@@ -12,7 +12,7 @@ from sidecar.replay.network import Network
 from sidecar.replay.push import send
 from tests.contract.replay_rig import clip_of, recorded, running
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.anyio
 
 
 async def _sent(folder: Path, codec: Codec, network: Network) -> list[Entry]:

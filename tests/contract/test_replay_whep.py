@@ -21,7 +21,7 @@ from sidecar.replay.serve import Control, Place, serve
 from sidecar.stats import Stats
 from tests.contract.replay_rig import clip_of, recorded, running
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.anyio
 
 TOKEN = "0123456789abcdef0123"  # noqa: S105 - of the test alone
 SDP = {"content-type": "application/sdp"}

@@ -16,7 +16,7 @@ from sidecar.stats import Stats
 from tests.e2e.coturn import PASSWORD, USER, Coturn
 from tests.fakes.webrtc_sender import Sender, connected
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.anyio
 
 NOWHERE = ("203.0.113.1",)  # RFC 5737: cannot be bound, so there are no host candidates
 

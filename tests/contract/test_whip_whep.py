@@ -25,7 +25,7 @@ from tests.fakes.sdp_texts import description
 from tests.fakes.video_publisher import VideoPublisher
 from tests.fakes.whep_server import Said, WhepServer
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.anyio
 
 _SDP = {"content-type": "application/sdp"}
 _CODECS = [("video/VP8", Codec.VP8), ("video/H264", Codec.H264)]

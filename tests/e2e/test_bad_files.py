@@ -11,7 +11,7 @@ import yaml
 from sidecar.classify.catalogue import bundled_models
 from tests.e2e.sidecar_process import settings
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.e2e
 
 
 def _sidecar(*arguments: str | Path) -> tuple[int, str]:

@@ -15,7 +15,7 @@ from tests.e2e.processes import until
 from tests.e2e.publisher_process import offer_sdp
 from tests.e2e.sidecar_process import SidecarProcess, whip
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.e2e
 
 TOKEN = "whip-0123456789abcdef"  # noqa: S105 the test's own
 FLOOD = 10_000

@@ -7,7 +7,7 @@ from tests.e2e.conftest import Site
 from tests.e2e.processes import until
 from tests.e2e.sidecar_process import whip
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.e2e
 
 TOKEN = "browser-0123456789abcdef"  # noqa: S105 the test's own
 

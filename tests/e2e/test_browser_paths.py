@@ -12,7 +12,7 @@ from tests.e2e.coturn import PASSWORD, USER, Coturn
 from tests.e2e.processes import until
 from tests.e2e.sidecar_process import SidecarProcess, whip
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.e2e
 
 KEYFRAMES = {
     "decode": "keyframes",

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from sidecar.publish.schema import json_schemas
 from tests.e2e.processes import Child
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.mark.parametrize("codec", ["vp8", "h264"])

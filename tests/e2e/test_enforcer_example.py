@@ -126,7 +126,6 @@ async def _as(user: str, port: int) -> AsyncIterator[aiomqtt.Client]:
 
 @pytest.mark.anyio
 @pytest.mark.broker
-@pytest.mark.timeout(30)
 async def test_the_acl_keeps_roles_apart(port: int) -> None:
     """Only the sidecar can say `takedown`, only an enforcer can acknowledge."""
     heard: list[str] = []
@@ -160,7 +159,6 @@ async def test_nobody_gets_in_without_a_password(port: int) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.broker
-@pytest.mark.timeout(30)
 async def test_the_enforcer_acts_once_and_always_acknowledges(
     port: int, tmp_path: Path
 ) -> None:

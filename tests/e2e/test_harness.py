@@ -4,7 +4,7 @@ import pytest
 
 from tests.e2e.conftest import Site
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.e2e
 
 
 def test_session_survives_broker_crash(site: Site) -> None:

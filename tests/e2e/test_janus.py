@@ -9,7 +9,7 @@ from tests.e2e.janus import Janus, Mountpoint
 from tests.e2e.processes import until
 from tests.e2e.sidecar_process import Settings
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.e2e
 
 TOKEN = "viewer-0123456789abcdef"  # noqa: S105 the test's own
 POINTS = (Mountpoint("north", "VP8", TOKEN), Mountpoint("south", "H264"))

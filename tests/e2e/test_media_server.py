@@ -9,7 +9,7 @@ from tests.e2e.janus import JanusServer
 from tests.e2e.media_servers import BROADCAST_BOX, PION, RunningServer, Server
 from tests.e2e.sidecar_process import SidecarProcess
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.e2e
 
 STREAM = "studio"
 SERVERS: dict[str, Callable[[Site], Server]] = {

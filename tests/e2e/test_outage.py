@@ -11,7 +11,7 @@ from tests.e2e.conftest import Site
 from tests.e2e.processes import until
 from tests.e2e.sidecar_process import Settings, SidecarProcess, rule
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.e2e
 
 STREAMS = ("north", "south", "west")
 

@@ -11,7 +11,7 @@ from tests.e2e.conftest import Site
 from tests.e2e.page_house import DESK1, DESK2, OBSERVER, Desk, PageHouse, chromium
 from tests.e2e.processes import until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
+pytestmark = pytest.mark.e2e
 
 Open = Callable[..., Desk]
 

@@ -11,7 +11,7 @@ from tests.e2e.conftest import Site
 from tests.e2e.page_house import Desk, PageHouse, axe_source, chromium
 from tests.e2e.page_shots import SCHEMES, SIZES, VIEWS, prepared
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(170)]
+pytestmark = pytest.mark.e2e
 
 _RUN = """async () => {
   const found = await axe.run(document, {resultTypes: ["violations"]});

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 from tests.e2e.conftest import Site
 from tests.e2e.page_house import Desk, PageHouse, chromium
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.e2e
 REASON = "a viewer wrote to us"
 PIXELS = """async (image) => {
   await image.decode();

@@ -8,7 +8,7 @@ from tests.e2e.processes import until
 from tests.e2e.publisher_process import offer_sdp
 from tests.e2e.sidecar_process import whip
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.e2e
 
 
 def test_returns_with_another_resolution_and_codec(site: Site) -> None:

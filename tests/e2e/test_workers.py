@@ -17,7 +17,7 @@ from tests.e2e.processes import until
 from tests.e2e.sidecar_process import Settings, SidecarProcess, whip
 from tests.fakes.workers import children_of
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.e2e
 
 TWO = {"workers": 2}
 

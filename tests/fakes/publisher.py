@@ -110,7 +110,7 @@ class MemoryPublisher:
             storage_error=None if self.failure is None else str(self.failure),
         )
 
-    async def until_sent(self, count: int, timeout_s: float = 5.0) -> None:
+    async def until_sent(self, count: int, timeout_s: float = 30.0) -> None:
         """Waits until `count` messages were sent."""
         async with asyncio.timeout(timeout_s):
             while len(self.sent) < count:

@@ -147,7 +147,7 @@ async def connected(
     try:
         answer = await peer.answer_to(await sender.offer())
         await sender.accept(answer)
-        await peer.wait_connected(5.0)
+        await peer.wait_connected(30.0)
         yield sender
     finally:
         await sender.close()

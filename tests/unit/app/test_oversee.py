@@ -175,7 +175,7 @@ async def test_outcomes_come_over_mqtt(told: Told, tmp_path: Path) -> None:
     overseer.heard(Reviewed(action_id, Outcome.CONFIRM, "r-1"))
     async with asyncio.TaskGroup() as group:
         running = group.create_task(overseer.run())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while overseer.deeds.recent()[0].deed.act != "outcome":  # noqa: ASYNC110 a file's turn
                 await asyncio.sleep(0.01)
         running.cancel()

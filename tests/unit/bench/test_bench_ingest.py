@@ -21,7 +21,6 @@ def _run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return int(caught.value.code or 0)
 
 
-@pytest.mark.timeout(30)
 @pytest.mark.parametrize("receiver", ["sidecar-all", "obvious"])
 def test_a_round_gives_a_row(
     receiver: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -38,7 +37,6 @@ def test_a_round_gives_a_row(
     assert said["ratio_vs_obvious"] is None
 
 
-@pytest.mark.timeout(60)
 def test_several_numbers_of_streams_are_drawn(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -13,7 +13,7 @@ from tests.fakes.http_server import serving
 from tests.fakes.webrtc_sender import Sender
 from tests.fakes.whep_server import WhepServer
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(30)]
+pytestmark = pytest.mark.anyio
 
 
 async def _measured(streams: int) -> tuple[WhepServer, LoadReport]:

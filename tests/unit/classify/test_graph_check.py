@@ -182,7 +182,6 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     return manifest_of(tmp_path_factory.mktemp("fuzz") / "m", GOOD)
 
 
-@pytest.mark.timeout(60)
 @settings(deadline=None, max_examples=300)
 @given(
     data=st.one_of(

@@ -96,7 +96,7 @@ async def test_broker_is_silent(caplog: pytest.LogCaptureFixture) -> None:
         writer.write(b"\x10\x0a\x00\x04MQ")
         writer.write_eof()
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await reader.read()
         finally:
             writer.close()

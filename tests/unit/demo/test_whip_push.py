@@ -69,7 +69,7 @@ async def test_publishes_scene_and_leaves(codec: Codec) -> None:
     told: Told = []
     publication = Publication(URL, SCENE, "s3cret", codec, seconds=0.5)
     async with _endpoint() as (endpoint, http):
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(30):
             await publish(
                 publication, http, asyncio.Event(), lambda *event: told.append(event)
             )
@@ -95,7 +95,7 @@ async def test_broken_connection_is_said() -> None:
             await endpoint.peer.close()
 
         scene = replace(SCENE, card_at_s=60.0)
-        async with asyncio.timeout(8), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
             group.create_task(leave())
             with pytest.raises(PublishFailed, match="broke"):
                 await _publish(scene, http)

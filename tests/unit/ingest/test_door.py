@@ -64,7 +64,7 @@ class Guests:
     async def next(self) -> bytes:
         """The newest media packet, once there is another one."""
         self.heard.clear()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self.heard.wait()
         return self.media[-1]
 
@@ -136,7 +136,7 @@ async def test_rtcp_is_taken_in_its_turn(guests: Guests) -> None:
 
     guests.door.rtcp = report
     guests.send(rtp(1), rtp(2), RTCP, rtp(3))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await guests.heard.wait()
     assert order == [[rtp(1), rtp(2)], RTCP, [rtp(3)]]
     assert guests.queued == []

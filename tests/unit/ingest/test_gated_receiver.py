@@ -17,7 +17,7 @@ from sidecar.ingest.source import AccessUnitSource, Want
 from sidecar.stats import Stats
 from tests.fakes.webrtc_sender import LOOPBACK, Path, Sender, connected
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(40)]
+pytestmark = pytest.mark.anyio
 both = pytest.mark.parametrize("codec", list(Codec))
 
 EVERY = 15  # pictures of 1/60 s
@@ -65,7 +65,7 @@ def open_descriptors() -> int:
 
 async def next_unit(source: AccessUnitSource) -> AccessUnit:
     """The next one."""
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(30):
         return await anext(aiter(source))
 
 
@@ -116,6 +116,7 @@ async def test_every_due_keyframe_is_taken_and_nobody_complains(
         units = [first, *await keyframes(source, 1)]
         asked = len(sender.told)  # the PLI of the start has arrived, too
         units += await keyframes(source, 22)
+    took_s = units[-1].received_at - first.received_at
     assert len(units) == 24
     assert_nothing_missed(sender, units)
     assert complaints(sender, asked) == []
@@ -128,7 +129,7 @@ async def test_every_due_keyframe_is_taken_and_nobody_complains(
     # 23, if the machine never stood still: then a rest is over before it begins.
     assert 18 <= receiving.value("sidecar_gate_openings_total") <= 24
     closed_s = receiving.value("sidecar_gate_closed_seconds_total")
-    assert 18 * (PERIOD_S - AHEAD_S) / 2 < closed_s < 24 * PERIOD_S
+    assert 18 * (PERIOD_S - AHEAD_S) / 2 < closed_s < took_s
     # Without the kernel some ten pictures a rest; with it what was in the socket.
     vain = receiving.read_in_vain
     assert vain <= 100 if kernel else vain > 100
@@ -245,16 +246,16 @@ async def test_real_losses_are_still_told() -> None:
 
 async def test_long_rest_is_no_silence_while_the_sender_lives() -> None:
     """Now and then it looks out; once nothing comes any more the stream is given up."""
-    receiving = Receiving(packet_timeout_s=0.4)
+    receiving = Receiving(packet_timeout_s=1.0)
     path = Path(receiving.peer)
     async with connected(receiving.peer) as sender:
         source = receiving.peer.source()
         unit = await next_unit(source)
         source.rest(unit.received_at + 3600)
-        await sender.sends(90)
+        await sender.sends(150)  # 2.5 s
         assert receiving.value("sidecar_gate_openings_total") >= 2
         path.lose = lambda _: True
-        with pytest.raises(StreamUnavailable, match=r"no packets for 0\.4 s"):
+        with pytest.raises(StreamUnavailable, match=r"no packets for 1 s"):
             await next_unit(source)
 
 

@@ -53,7 +53,7 @@ class Post:
 
     async def opens(self) -> None:
         """Returns once the timer has opened it."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self.door.opened.wait()
         self.door.opened.clear()
 

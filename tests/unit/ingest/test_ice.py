@@ -47,11 +47,11 @@ async def test_queue_is_bounded_and_its_loss_counted() -> None:
 
 def test_next_free_port_of_the_range_is_bound() -> None:
     """A port in use is passed over; with none left the system's error is raised."""
-    first = bind("127.0.0.1", (49_780, 49_781))
-    second = bind("127.0.0.1", (49_780, 49_781))
-    assert {s.getsockname()[1] for s in (first, second)} == {49_780, 49_781}
+    first = bind("127.0.0.1", (21_780, 21_781))
+    second = bind("127.0.0.1", (21_780, 21_781))
+    assert {s.getsockname()[1] for s in (first, second)} == {21_780, 21_781}
     with pytest.raises(OSError, match="in use"):
-        bind("127.0.0.1", (49_780, 49_781))
+        bind("127.0.0.1", (21_780, 21_781))
     first.close()
     second.close()
 

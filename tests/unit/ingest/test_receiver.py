@@ -23,7 +23,7 @@ from sidecar.ingest.source import AccessUnitSource, Want
 from sidecar.stats import Stats
 from tests.fakes.webrtc_sender import LOOPBACK, Path, Sender, connected
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(30)]
+pytestmark = pytest.mark.anyio
 both = pytest.mark.parametrize("codec", list(Codec))
 
 
@@ -45,7 +45,7 @@ def peer(
 async def take(source: AccessUnitSource, count: int) -> list[AccessUnit]:
     """The next `count` access units."""
     found: list[AccessUnit] = []
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(30):
         async for unit in source:
             found.append(unit)
             if len(found) == count:
@@ -103,7 +103,7 @@ async def test_pulled_pictures_come_out_as_they_were_sent(codec: Codec) -> None:
     receiving, sender = peer(), Sender(codec)
     try:
         await receiving.accept(await sender.answer_to(await receiving.offer()))
-        await receiving.wait_connected(5.0)
+        await receiving.wait_connected(30.0)
         source = receiving.source()
         source.want(Want.ALL)
         assert_whole_and_chained(await take(source, 10), sender.sent)
@@ -201,7 +201,7 @@ async def test_leaving_is_the_end_of_the_iteration() -> None:
         source = receiving.source()
         await take(source, 1)
         await sender.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert len([unit async for unit in source]) <= 1
 
 
@@ -233,13 +233,13 @@ async def test_unfinished_peers_leave_nothing_over() -> None:
 
 async def test_silence_ends_the_stream() -> None:
     """The watchdog notices a sender from which nothing comes any more."""
-    receiving = peer(packet_timeout_s=0.4)
+    receiving = peer(packet_timeout_s=1.0)
     path = Path(receiving)
     async with connected(receiving):
         source = receiving.source()
         await take(source, 1)
         path.lose = lambda n: True  # noqa: ARG005
-        with pytest.raises(StreamUnavailable, match=r"no packets for 0\.4 s"):
+        with pytest.raises(StreamUnavailable, match=r"no packets for 1 s"):
             await take(source, 100)
 
 
@@ -369,7 +369,7 @@ async def test_candidates_may_come_later() -> None:
         without = [n for n in answer.splitlines() if not n.startswith(ours)]
         await sender.accept("\r\n".join(without) + "\r\n")
         await receiving.add_candidates("\r\n".join(["a=mid:0", *late]))
-        await receiving.wait_connected(5.0)
+        await receiving.wait_connected(30.0)
         assert await take(receiving.source(), 1)
     finally:
         await sender.close()
@@ -397,7 +397,7 @@ async def test_wrong_fingerprint_is_unavailable() -> None:
     await sender.accept(await receiving.answer_to("\r\n".join(forged) + "\r\n"))
     source = receiving.source()
     with pytest.raises(StreamUnavailable, match="failed"):
-        await receiving.wait_connected(3.0)
+        await receiving.wait_connected(30.0)
     with pytest.raises(StreamUnavailable, match="failed"):
         await take(source, 1)
     await sender.close()
@@ -415,14 +415,14 @@ async def test_nobody_there_is_unavailable() -> None:
 
 async def test_ports_are_taken_from_the_range() -> None:
     """Candidates lie in the configured range; without a free port there is no peer."""
-    ice = IceSettings(addresses=("127.0.0.1",), port_range=(49_770, 49_771))
+    ice = IceSettings(addresses=("127.0.0.1",), port_range=(21_770, 21_771))
     peers = [peer(ice) for _ in range(3)]
     ports = set()
     for each in peers[:2]:
         line = next(n for n in (await each.offer()).splitlines() if "candidate:" in n)
         ports.add(int(line.split()[5]))
-    assert ports == {49_770, 49_771}
-    with pytest.raises(StreamUnavailable, match="49770-49771"):
+    assert ports == {21_770, 21_771}
+    with pytest.raises(StreamUnavailable, match="21770-21771"):
         await peers[2].offer()
     for each in peers:
         await each.close()

@@ -49,7 +49,7 @@ class Reader:
 
     async def until(self, reads: int) -> None:
         """Returns once it was read so often."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(self.reads) < reads:
                 self.changed.clear()
                 await self.changed.wait()

@@ -26,7 +26,7 @@ from tests.fakes.fake_peer import PeerFactoryFake
 from tests.fakes.sdp_texts import ANSWER, FRAGMENT, OFFER, description
 from tests.fakes.whep_server import Said, WhepServer
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.anyio
 
 _URL = "http://media.example/whep/cam"
 _SECRET = "s3cr3t-token"  # noqa: S105 -- made up

@@ -23,7 +23,7 @@ from sidecar.stats import Stats
 from tests.fakes.fake_peer import FakePeer, PeerFactoryFake
 from tests.fakes.sdp_texts import ANSWER, FRAGMENT, OFFER, RESTARTED, description
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.anyio
 
 _SDP = {"content-type": "application/sdp"}
 _ICE = {"content-type": "application/trickle-ice-sdpfrag"}

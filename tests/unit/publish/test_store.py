@@ -89,7 +89,6 @@ async def test_a_bad_file_is_told_at_opening(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.timeout(30)
 async def test_a_killed_process_loses_nothing_it_promised(tmp_path: Path) -> None:
     """SIGKILL after the puts: all are there, under their ids, in order."""
     path = tmp_path / "o.db"

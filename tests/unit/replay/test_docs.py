@@ -10,8 +10,6 @@ from typer.testing import CliRunner
 from sidecar.cli import cli
 from sidecar.config import load
 
-pytestmark = pytest.mark.timeout(120)  # whole replays, perhaps on a busy core
-
 DOCUMENT = Path(__file__).parents[3] / "docs" / "replay.md"
 
 

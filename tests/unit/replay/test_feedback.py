@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 import httpx
-import pytest
 import yaml
 from typer.testing import CliRunner
 
@@ -14,7 +13,6 @@ from sidecar.decide.policy import initial, observe
 from sidecar.domain import Category, LabelScore, ModelRef, Scores, SourceKind, Stream
 from tests.unit.app.app_house import app_house
 
-pytestmark = pytest.mark.timeout(120)
 TOKEN = "operator-token-0123456789"  # noqa: S105 of the tests
 RULE = {
     "name": "cut",

@@ -23,8 +23,6 @@ from sidecar.replay.outcome import Outcome
 from sidecar.replay.run import Ways, replay
 from sidecar.testcard.clip import Clip, write_clip
 
-pytestmark = pytest.mark.timeout(120)  # whole replays, perhaps on a busy core
-
 SMALL = Clip(width=320, height=180, fps=10, clean_s=2.0, card_s=3.0)
 
 

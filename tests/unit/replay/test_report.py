@@ -27,8 +27,6 @@ from sidecar.replay.run import entry_of
 from sidecar.replay.virtual import EPOCH
 from tests.unit.recording.test_whatif import RULE, A, B, X, sample
 
-pytestmark = pytest.mark.timeout(120)  # whole replays, perhaps on a busy core
-
 POLICIES = PolicySet((Policy("p", Selector(), (RULE,), None, 10.0),))
 EVIL = Stream("x", SourceKind.WHIP)
 

@@ -27,8 +27,6 @@ from sidecar.replay.tuning import Data, Tuned, Wishes, require_enough, tune
 from sidecar.replay.virtual import EPOCH
 from tests.unit.recording.test_whatif import V, X, sample
 
-pytestmark = pytest.mark.timeout(120)  # whole replays, perhaps on a busy core
-
 LENGTH_S = 120
 WISHES = Wishes(recall=0.6, false_per_1000h=6000.0)
 

@@ -54,7 +54,7 @@ def feed_of(source: Source, stats: Stats | None = None) -> LiveFeed:
 
 async def heard(events: AsyncGenerator[bytes, None]) -> tuple[str, dict[str, Any]]:
     """The next event's id and data."""
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         text = (await anext(events)).decode()
     lines = dict(line.split(": ", 1) for line in text.strip().splitlines())
     assert text.endswith("\n\n")

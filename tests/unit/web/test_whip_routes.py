@@ -20,7 +20,7 @@ from sidecar.web.whip_routes import WhipLimits, whip_app
 from tests.fakes.fake_peer import PeerFactoryFake
 from tests.fakes.sdp_texts import ANSWER, FRAGMENT, OFFER
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.anyio
 
 _SDP = {"content-type": "application/sdp"}
 
