@@ -4,7 +4,6 @@ import asyncio
 import datetime as dt
 import os
 import shutil
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from sidecar.demo.broker import embedded_broker
+from tests.e2e.processes import free_port
 
 
 def require_tool(name: str) -> str:
@@ -32,13 +32,6 @@ def require_tool(name: str) -> str:
     if os.environ.get("SIDECAR_TEST_REQUIRE") == "1":  # noqa: TID251
         pytest.fail(f"{name} is not installed, and SIDECAR_TEST_REQUIRE=1")
     pytest.skip(f"{name} is not installed")
-
-
-def free_port() -> int:
-    """A loopback port that was free a moment ago."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @dataclass

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from tests.contract.brokers import free_port
+from tests.e2e.processes import free_port
 
 
 @dataclass

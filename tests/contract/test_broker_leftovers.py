@@ -11,9 +11,10 @@ from sidecar.domain import Verdict, VerdictState
 from sidecar.publish.outbox import Outbox
 from sidecar.publish.settings import MqttProtocol, OutboxSettings
 from sidecar.publish.store import OutboxThread
-from tests.contract.brokers import free_port, mosquitto
+from tests.contract.brokers import mosquitto
 from tests.contract.bus import Consumer, consumer
 from tests.contract.desk_rig import DeskRig, build, crashing, running, stream
+from tests.e2e.processes import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.broker]
 CHILD = Path(__file__).with_name("publisher_child.py")

@@ -22,7 +22,7 @@ from sidecar.publish.outbox import Outbox
 from sidecar.publish.settings import MqttProtocol, OutboxSettings
 from sidecar.publish.sockets import WatchedClient
 from sidecar.publish.store import OutboxThread
-from tests.contract.brokers import amqtt_broker, free_port, mosquitto
+from tests.contract.brokers import amqtt_broker, mosquitto
 from tests.contract.bus import consumer
 from tests.contract.desk_rig import (
     DeskRig,
@@ -34,6 +34,7 @@ from tests.contract.desk_rig import (
     until,
 )
 from tests.contract.gate import gate
+from tests.e2e.processes import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.broker]
 _ID = re.compile(rb'"id":"([0-9a-f-]{36})","action"')

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from sidecar.classify.oip import Access, Files, access, connect
 from sidecar.classify.served import Served, Server
 from sidecar.errors import EndpointError
-from tests.contract.brokers import certificates, free_port
+from tests.contract.brokers import certificates
+from tests.e2e.processes import free_port
 from tests.fakes.oip import FACTS, NAME, NetworkServer, begin_polling
 
 pytestmark = pytest.mark.anyio

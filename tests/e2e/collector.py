@@ -101,8 +101,8 @@ class Collector:
         self, topic: str, payload: bytes | str, *, retain: bool = False
     ) -> None:
         """Says something on the bus, at QoS 1; returns when the broker has it."""
-        until(self._client.is_connected, 15, "the collector is connected again")
-        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(10)
+        until(self._client.is_connected, 45, "the collector is connected again")
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(45)
 
     def wait(
         self, wanted: Callable[[Heard], bool], within_s: float, what: str

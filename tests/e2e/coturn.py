@@ -16,7 +16,7 @@ class Coturn:
     """One coturn; up on return."""
 
     def __init__(self, folder: Path) -> None:
-        self.port = free_port()
+        self.port = free_port(socket.SOCK_DGRAM)
         options = [
             *("-n", "--no-cli", "--no-tls", "--no-dtls", "--lt-cred-mech"),
             *("--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1"),
@@ -27,7 +27,7 @@ class Coturn:
         ]
         command = [program("turnserver"), *options]
         self.child = Child("coturn", command, folder / "coturn.log")
-        until(self._answers, 15, "coturn answers")
+        until(self._answers, 45, "coturn answers")
 
     @property
     def url(self) -> str:

@@ -67,14 +67,6 @@ class Mountpoint:
     token: str | None = None
 
 
-def _free_udp_port() -> int:
-    """A UDP port of loopback that nobody is bound to at present."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
 def _modules() -> Path:
     """The node_modules folder with the WHEP front; skips the test if there is none."""
     named = os.environ.get("JANUS_WHEP_MODULES")  # noqa: TID251 tests' switch
@@ -103,7 +95,9 @@ class Janus:
         self.folder.mkdir()
         self.mountpoints = {point.name: point for point in mountpoints}
         self.feeds = {
-            point.name: Feed(point.codec, _free_udp_port(), _free_udp_port())
+            point.name: Feed(
+                point.codec, free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM)
+            )
             for point in mountpoints
         }
         self._program, self._node = program("janus"), program("node")
@@ -138,7 +132,7 @@ class Janus:
             self.folder / f"source-{number}.log",
             stdout=self.folder / f"source-{number}.out",
         )
-        until(lambda: said(child, "sending") or not child.alive, 30, "RTP is sent")
+        until(lambda: said(child, "sending") or not child.alive, 45, "RTP is sent")
         assert child.alive, child.tail()
         self._sources.append(child)
         return child
@@ -215,7 +209,7 @@ class Janus:
 
     @staticmethod
     def _wait(child: Child, port: int) -> None:
-        until(lambda: listening(port) or not child.alive, 15, f"{child.name} listens")
+        until(lambda: listening(port) or not child.alive, 45, f"{child.name} listens")
         assert child.alive, child.tail()
 
 

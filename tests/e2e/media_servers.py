@@ -122,7 +122,7 @@ class RunningServer:
         if listening(self._port):
             missing(f"port {self._port}, fixed in {self.kind.name}, is taken")
         child = Child(self.kind.name, self._command, self._log, env=self._env)
-        until(lambda: listening(self._port), 15, f"{self.kind.name} listens")
+        until(lambda: listening(self._port), 45, f"{self.kind.name} listens")
         assert child.alive, child.tail()
         return child
 

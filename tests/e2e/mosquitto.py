@@ -38,7 +38,7 @@ class Mosquitto:
             [self._binary, "-c", str(self._conf)],
             self._folder / "mosquitto.log",
         )
-        until(lambda: listening(self.port) or not child.alive, 10, "mosquitto listens")
+        until(lambda: listening(self.port) or not child.alive, 45, "mosquitto listens")
         assert child.alive, child.tail()
         return child
 

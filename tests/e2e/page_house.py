@@ -9,10 +9,18 @@ from typing import Any, Literal
 
 import httpx
 import yaml
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from tests.e2e.processes import Child, free_port, program, until
 
+PATIENCE_MS = 45_000
+expect.set_options(timeout=PATIENCE_MS)
 DESK1, DESK2 = "desk1-token-0123456789", "desk2-token-0123456789"
 OBSERVER = "observer-token-0123456789"
 RULE = {
@@ -84,7 +92,7 @@ class PageHouse:
         self.child = Child(
             "page", [sys.executable, *command], self._folder / "page.log"
         )
-        until(self._serves, 30, "the page's sidecar serves")
+        until(self._serves, 45, "the page's sidecar serves")
         return self.child
 
     def restart(self) -> None:
@@ -137,7 +145,7 @@ class Desk:
             viewport={"width": width, "height": height}, color_scheme=scheme
         )
         self.page: Page = self.context.new_page()
-        self.page.set_default_timeout(12_000)
+        self.page.set_default_timeout(PATIENCE_MS)
         self.errors: list[str] = []
         self.foreign: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))

@@ -25,14 +25,14 @@ def prepared(desk: Desk, view: str) -> Page:
     if view == "stream":
         page = desk.view("streams/room-000")
         page.get_by_role("button", name="2 min").click()
-        page.locator(".acts li").first.wait_for(timeout=45_000)
+        page.locator(".acts li").first.wait_for()
     else:
         page = desk.view(view)
     if view == "streams":
-        page.locator(".verdict.violating").first.wait_for(timeout=45_000)
+        page.locator(".verdict.violating").first.wait_for()
     if view == "thresholds":
         page.locator('[id="default/cut/enter"]').fill("0.5")
-        page.locator(".whatif .added").wait_for(timeout=45_000)
+        page.locator(".whatif .added").wait_for()
     page.wait_for_timeout(800)
     return page
 

@@ -1,6 +1,7 @@
 """Programs under test: found or skipped, started, watched, ended."""
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -40,12 +41,17 @@ def program(*names: str) -> str:
     raise AssertionError("unreachable")
 
 
-def free_port() -> int:
-    """A TCP port of loopback that nobody listens on at present."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+def free_port(kind: int = socket.SOCK_STREAM) -> int:
+    """A TCP (or UDP) port of loopback that nobody is bound to at present.
+
+    Nor will anybody by chance: it is below those that Linux gives to whoever asks for
+    any (32768 to 60999), every outgoing connection among them.
+    """
+    while True:
+        port = 15_000 + secrets.randbelow(15_000)
+        with socket.socket(type=kind) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def until(

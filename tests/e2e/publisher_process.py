@@ -32,7 +32,7 @@ class PublisherProcess:
         lines = self.child.stdout.read_text().splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
-    def wait_event(self, name: str, within_s: float = 20.0) -> dict[str, Any]:
+    def wait_event(self, name: str, within_s: float = 45.0) -> dict[str, Any]:
         """The first event of that name."""
 
         def found() -> dict[str, Any] | None:

@@ -99,11 +99,11 @@ class SidecarProcess:
     def get(self, path: str) -> httpx.Response | None:
         """A page of the control API, or None if nobody answers."""
         try:
-            return httpx.get(self.control + path, timeout=5, trust_env=False)
+            return httpx.get(self.control + path, timeout=20, trust_env=False)
         except httpx.HTTPError:
             return None
 
-    def wait_ready(self, within_s: float = 30.0) -> None:
+    def wait_ready(self, within_s: float = 60.0) -> None:
         """Returns once `/readyz` is green."""
 
         def green() -> bool:
@@ -170,7 +170,7 @@ class SidecarProcess:
         pages = int(Path(f"/proc/{self.child.pid}/statm").read_text().split()[1])
         return pages * 4096 / 2**20
 
-    def stop(self, within_s: float = 10.0) -> int:
-        """SIGTERM; the exit code."""
+    def stop(self, within_s: float = 45.0) -> int:
+        """SIGTERM; the exit code: that of SIGALRM if it is overdue."""
         self.child.send(signal.SIGTERM)
         return self.child.wait(within_s)

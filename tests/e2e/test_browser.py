@@ -38,24 +38,24 @@ def test_canvas_with_card_is_taken_down(
     }
     with publishing_browser(site.folder, page, settings, hide=hide) as chromium:
         site.children.append(chromium)
-        offered = page.wait_said("offered", 40)
+        offered = page.wait_said("offered", 45)
         assert any(".local" in c for c in offered["candidates"]) == hide
-        answered = page.wait_said("answered", 10)
+        answered = page.wait_said("answered", 45)
         assert answered["status"] == 201
         assert answered["location"].startswith("/whip/browser/")
-        sidecar.wait_stream("browser", "live", 15)
+        sidecar.wait_stream("browser", "live", 45)
         site.collector.wait(
             lambda m: m.stream == "browser" and m.body.get("state") == "clear",
-            20,
+            45,
             "the clean scene is CLEAR",
         )
-        takedown = site.collector.action("browser", 40)
+        takedown = site.collector.action("browser", 45)
     assert page.events("card_shown"), "nothing was taken down before the card"
     assert takedown.body["reason"]["category"] == "sexual.explicit"
     assert takedown.body["subject"]["source"] == "whip"
     site.collector.wait(
         lambda m: m.kind == "verdict" and m.stream == "browser" and not m.payload,
-        20,
+        45,
         "the retained verdict is emptied once the browser is gone",
     )
 
@@ -77,6 +77,6 @@ def _failure(page: PublishPage) -> str:
     """What the page says of its failure."""
     return str(
         until(
-            lambda: next(iter(page.events("failed")), None), 40, "the page is refused"
+            lambda: next(iter(page.events("failed")), None), 45, "the page is refused"
         )["message"]
     )

@@ -49,8 +49,8 @@ def test_a_closed_gate_and_an_ice_restart_cost_no_quality(
         restarted = page.wait_said("restarted", READINGS + 20)
         assert (restarted["status"], restarted["state"]) == (200, "connected")
         closed_s = sidecar.metric("sidecar_gate_closed_seconds_total")
-        _wait_samples(sidecar, 5, 30)
-        until(lambda: len(page.events("reading")) > READINGS, 30, "it was read often")
+        _wait_samples(sidecar, 5, 45)
+        until(lambda: len(page.events("reading")) > READINGS, 45, "it was read often")
         read = [one["sent"] for one in page.events("reading")]
         assert sidecar.metric("sidecar_gate_closed_seconds_total") > closed_s
         assert sidecar.metric("sidecar_gate_unaided_total") == 0
@@ -89,7 +89,7 @@ def test_publishers_behind_a_relay_are_seen(site: Site, page: PublishPage) -> No
         with publishing_browser(site.folder, page, settings, hide=False) as chromium:
             site.children.append(chromium)
             assert page.wait_said("reading", 60)
-            _wait_samples(sidecar, 5, 40)
+            _wait_samples(sidecar, 5, 45)
             assert page.events("reading")[-1]["kind"] == "relay"
             assert sidecar.metric("sidecar_gate_unaided_total") >= 3
             assert sidecar.streams()["browser"]["verdict"]["state"] == "clear"

@@ -105,7 +105,7 @@ def port(tmp_path: Path) -> Iterator[int]:
         },
     )
     try:
-        until(lambda: listening(number) or not broker.alive, 10, "broker listens")
+        until(lambda: listening(number) or not broker.alive, 45, "broker listens")
         assert broker.alive, broker.tail()
         yield number
     finally:
@@ -191,7 +191,7 @@ async def _acknowledged(port: int, child: Child) -> list[str]:
     states: list[str] = []
     async with _as("sidecar", port) as sidecar:
         await sidecar.subscribe(f"{PREFIX}/acks/+", qos=1)
-        with anyio.fail_after(15):
+        with anyio.fail_after(60):
             while True:  # until the enforcer listens
                 assert child.alive, child.tail()
                 await _send(sidecar, _action(id="probe", **late))

@@ -46,7 +46,7 @@ def _wait_unknown(site: Site, sidecar: SidecarProcess) -> None:
         lambda _: any(
             v.startswith("unknown") for v in site.collector.verdicts(STREAM)[said:]
         ),
-        20,
+        45,
         "the lost stream is UNKNOWN",
     )
     assert sidecar.streams()[STREAM]["verdict"]["state"] == "unknown"
@@ -62,7 +62,7 @@ def test_recovers_from_whatever_leaves(site: Site, server: Server) -> None:
     assert sidecar.streams()[STREAM]["verdict"]["state"] == "unknown"
 
     first = server.publish()
-    assert site.collector.action(STREAM, 40).body["subject"]["source"] == "whep"
+    assert site.collector.action(STREAM, 45).body["subject"]["source"] == "whep"
 
     first.end()
     _wait_unknown(site, sidecar)

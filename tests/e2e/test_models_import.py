@@ -131,7 +131,7 @@ def test_a_stream_gets_the_original_s_scores(
         streams=[{"id": "cat", "file": {"path": str(clip), "loop": True}}],
         mqtt={"host": "127.0.0.1", "port": site.broker.port, "scores": True},
     )
-    heard = site.collector.wait(lambda h: h.kind == "scores", 30, "scores of the cat")
+    heard = site.collector.wait(lambda h: h.kind == "scores", 45, "scores of the cat")
     manifest = load(models / "nsfwjs")
     (wanted,) = (
         known.scores for known in read(models / "nsfwjs", 5) if known.name == "chelsea"

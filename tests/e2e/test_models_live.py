@@ -51,11 +51,11 @@ def test_a_server_that_is_killed_makes_the_stream_unknown(site: Site) -> None:
         server.start()
         remote = {"urls": [server.urls[1]], "timeout_s": 5, "probe_s": 0.5}
         sidecar = site.sidecar(streams=[_stream(site)], engine={"remote": remote})
-        site.collector.action("loop", 30)
+        site.collector.action("loop", 45)
         server.kill()
         gone = ("unknown", "engine_error")
-        until(lambda: _verdict(sidecar) == gone, 30, "the stream is unknown")
-        until(lambda: _unready(sidecar) == ["engine"], 10, "it is not ready")
+        until(lambda: _verdict(sidecar) == gone, 45, "the stream is unknown")
+        until(lambda: _unready(sidecar) == ["engine"], 45, "it is not ready")
         server.start()
         until(lambda: _verdict(sidecar)[0] == "violating", 60, "it is seen again")
         sidecar.wait_ready()
@@ -70,12 +70,12 @@ def test_a_model_is_exchanged_by_the_file(site: Site, tmp_path: Path) -> None:
     old = mean_colour_folder(tmp_path / "old")
     swap = {"samples": 5, "max_disagreement": 1.0}
     sidecar = site.sidecar(streams=[_stream(site)], model=str(old), swap=swap)
-    until(lambda: _models(sidecar) == {"mean-colour"}, 30, "the old model scores")
+    until(lambda: _models(sidecar) == {"mean-colour"}, 45, "the old model scores")
     changed = {**sidecar.config, "model": "testcard"}
     sidecar.path.write_text(yaml.safe_dump(changed))
     sidecar.child.send(signal.SIGHUP)
     until(lambda: _models(sidecar) == {"testcard"}, 60, "the new model scores")
-    assert site.collector.action("loop", 30).body["model"]["name"] == "testcard"
+    assert site.collector.action("loop", 45).body["model"]["name"] == "testcard"
     assert sidecar.metric("sidecar_model_swaps_total", outcome="swapped") == 1
     assert sidecar.metric("sidecar_samples_total", outcome="error") == 0
-    until(lambda: sidecar.logged("model_retired"), 30, "the old model is ended")
+    until(lambda: sidecar.logged("model_retired"), 45, "the old model is ended")

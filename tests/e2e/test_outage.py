@@ -39,7 +39,7 @@ def _due(sidecar: SidecarProcess) -> set[str]:
         there = set(due) == set(STREAMS) and sidecar.outbox_depth() >= len(due)
         return set(due.values()) if there else set()
 
-    return until(all_there, 30, "a takedown of each stream is in the outbox")
+    return until(all_there, 45, "a takedown of each stream is in the outbox")
 
 
 def _all_heard(site: Site, ids: set[str], within_s: float) -> None:
@@ -80,14 +80,14 @@ def test_both_are_killed(site: Site) -> None:
     sidecar.config["streams"] = []
     sidecar.start()
     sidecar.wait_ready()
-    _all_heard(site, ids, 30)
+    _all_heard(site, ids, 45)
 
 
 def test_sidecar_killed_after_delivery_repeats_nothing_new(site: Site) -> None:
     """Killed right after the broker has them: at most the same ids come again."""
     sidecar = site.sidecar(streams=_streams(site.folder), policies=_policies())
     for stream in STREAMS:
-        site.collector.action(stream, 30)
+        site.collector.action(stream, 45)
     ids = set(site.collector.actions())
     sidecar.child.kill()
     sidecar.config["streams"] = []
@@ -95,7 +95,7 @@ def test_sidecar_killed_after_delivery_repeats_nothing_new(site: Site) -> None:
     sidecar.wait_ready()
     site.collector.wait(
         lambda _: len([s for s in _states(site) if s == "online"]) > 1,
-        20,
+        45,
         "online again",
     )
     assert set(site.collector.actions()) == ids
@@ -120,11 +120,11 @@ def test_kept_until_enforced(site: Site) -> None:
     ident = site.collector.action(STREAMS[0], 30).body["id"]
     _acknowledge(site, ident, "received")
     site.collector.wait(
-        lambda m: m.body.get("state") == "received", 10, "the word on the bus"
+        lambda m: m.body.get("state") == "received", 45, "the word on the bus"
     )
     assert sidecar.outbox_depth() == 1
     _acknowledge(site, ident, "enforced")
-    until(lambda: sidecar.outbox_depth() == 0, 20, "the outbox is empty")
+    until(lambda: sidecar.outbox_depth() == 0, 45, "the outbox is empty")
 
 
 def _acknowledge(site: Site, ident: str, state: str) -> None:

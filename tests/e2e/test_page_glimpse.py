@@ -78,7 +78,7 @@ def test_a_glimpse_is_grey_blurred_noted_and_gone(site: Site, browser: Browser) 
     left, right = {s[0] for s in squares[:11]}, {s[0] for s in squares[13:24]}
     assert len(left) == len(right) == 1  # a red line beside each black one, unseen
     assert left != right
-    expect(image).to_have_count(0, timeout=9_000)
+    expect(image).to_have_count(0)
     desk.close()
 
 

@@ -21,16 +21,16 @@ def test_returns_with_another_resolution_and_codec(site: Site) -> None:
         sidecar.whip("studio"), category="safe", width=320, height=180
     )
     site.collector.wait(
-        lambda m: m.stream == "studio" and m.body.get("state") == "clear", 15, "CLEAR"
+        lambda m: m.stream == "studio" and m.body.get("state") == "clear", 45, "CLEAR"
     )
     first.child.end()
     site.collector.wait(
         lambda m: m.stream == "studio" and m.kind == "verdict" and not m.payload,
-        10,
+        45,
         "the verdict is emptied",
     )
     site.publisher(sidecar.whip("studio"), codec="h264", width=480, height=640)
-    takedown = site.collector.action("studio", 30)
+    takedown = site.collector.action("studio", 45)
     assert takedown.body["reason"]["category"] == "sexual.explicit"
 
 
@@ -39,12 +39,12 @@ def test_crashed_publisher_keeps_its_place_only_briefly(site: Site) -> None:
     sidecar = site.sidecar(whip=whip())
     url = sidecar.whip("studio")
     crashed = site.publisher(url, category="safe")
-    sidecar.wait_stream("studio", "live", 15)
+    sidecar.wait_stream("studio", "live", 45)
     crashed.child.kill()
     headers = {"Content-Type": "application/sdp"}
     refused = httpx.post(url, headers=headers, content=offer_sdp(), trust_env=False)
     assert refused.status_code == 409
     assert int(refused.headers["Retry-After"]) > 0
-    until(lambda: "studio" not in sidecar.streams(), 15, "the watchdog notices")
+    until(lambda: "studio" not in sidecar.streams(), 45, "the watchdog notices")
     site.publisher(url, card_at=1)
-    site.collector.action("studio", 30)
+    site.collector.action("studio", 45)

@@ -15,7 +15,7 @@ from sidecar.clock import SystemClock
 from sidecar.config import Config, load
 from sidecar.errors import ConfigError, ManifestError
 from sidecar.stats import Stats
-from tests.contract.brokers import free_port
+from tests.e2e.processes import free_port
 from tests.fakes.oip import NetworkServer, begin_polling
 from tests.fakes.onnx_models import mean_colour_folder
 from tests.unit.app.app_house import app_house, configuration
