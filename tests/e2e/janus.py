@@ -229,7 +229,7 @@ class JanusServer:
 
     def publish(self) -> Child:
         """Plain RTP."""
-        source = self._janus.source(card_at_s=6, fps=15, keyframe_every=15)
+        source = self._janus.source(card_at_s=1, fps=15, keyframe_every=15)
         self._site.children.append(source)
         return source
 

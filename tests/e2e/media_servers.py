@@ -133,7 +133,7 @@ class RunningServer:
 
     def publish(self) -> Child:
         """A publisher by WHIP, connected."""
-        options: dict[str, object] = {"codec": self.kind.codec, "card_at": 6}
+        options: dict[str, object] = {"codec": self.kind.codec, "card_at": 1}
         if self.token is not None:
             token = self._site.folder / "whip-token"
             token.write_text(self.token)

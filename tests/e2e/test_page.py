@@ -32,9 +32,9 @@ def house(site: Site) -> Iterator[PageHouse]:
     print(found.child.tail())  # noqa: T201 shown by pytest on failure
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One for a test."""
+    """One for all; each desk is a person of its own."""
     with chromium() as found:
         yield found
 

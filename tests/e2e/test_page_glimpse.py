@@ -22,9 +22,9 @@ PIXELS = """async (image) => {
 }"""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One for a test."""
+    """One for all; each desk is a person of its own."""
     with chromium() as found:
         yield found
 

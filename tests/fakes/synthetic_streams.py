@@ -34,7 +34,7 @@ PICTURE = np.zeros((96, 96, 3), np.uint8)
 PICTURE[:, :48:2, 0] = 255  # thin red lines on black, then a blue half
 PICTURE[:, 48:, 2] = 255
 MODEL = ModelRef("synthetic", "sha256:0")
-CARD_EVERY_S, CARD_FOR_S = 30.0, 6.0
+CARD_EVERY_S, CARD_FOR_S = 15.0, 6.0
 
 
 def shown(number: int, at: float) -> float:
@@ -43,7 +43,7 @@ def shown(number: int, at: float) -> float:
         return 0.96 if at % CARD_EVERY_S < CARD_FOR_S else 0.05
     wave = 0.06 + 0.04 * math.sin(at / 7 + number)
     if number % 10 == 3:
-        return 0.62 + wave if (at + number) % 40 < 12 else wave
+        return 0.62 + wave if (at + number) % 24 < 12 else wave
     return wave
 
 
