@@ -35,7 +35,9 @@ async def test_sessions_are_held_counted_and_left() -> None:
     """All are live, samples are taken, and nothing remains: here or at the server."""
     server, found = await _measured(2)
     assert (found.live, found.losses) == (2, 0)
-    assert found.row.samples_due == pytest.approx(8, abs=1)
+    assert found.row.seconds >= 2.0
+    due = 2 * found.row.seconds / 0.5
+    assert found.row.samples_due == pytest.approx(due, abs=1)
     assert found.row.samples_taken >= 2
     assert found.row.cpu_percent_per_stream > 0
     assert (found.tasks_left, found.sockets_left, found.threads_left) == (0, 0, 0)

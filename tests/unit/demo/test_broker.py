@@ -22,7 +22,7 @@ def _client(
         identifier=name,
         will=will,
         protocol=aiomqtt.ProtocolVersion.V311,
-        timeout=5,
+        timeout=30,
     )
 
 

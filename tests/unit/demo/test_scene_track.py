@@ -24,7 +24,7 @@ async def test_late_frames_are_left_out() -> None:
     told: Told = []
     finished = asyncio.Event()
     track = SceneTrack(
-        SCENE, 0.5, SystemClock(), lambda *event: told.append(event), finished
+        SCENE, 2.0, SystemClock(), lambda *event: told.append(event), finished
     )
     stamps: list[int] = []
     while not finished.is_set():

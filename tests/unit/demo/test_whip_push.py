@@ -67,7 +67,7 @@ async def _publish(scene: Scene, http: httpx.AsyncClient) -> None:
 async def test_publishes_scene_and_leaves(codec: Codec) -> None:
     """Connects, tells of the card, ends in time, and deletes the WHIP resource."""
     told: Told = []
-    publication = Publication(URL, SCENE, "s3cret", codec, seconds=0.5)
+    publication = Publication(URL, SCENE, "s3cret", codec, seconds=2.0)
     async with _endpoint() as (endpoint, http):
         async with asyncio.timeout(30):
             await publish(

@@ -109,14 +109,14 @@ async def test_looping_goes_on_without_end(tmp_path: Path) -> None:
 
 @anyio_test
 async def test_realtime_takes_its_time(tmp_path: Path) -> None:
-    """Twelve pictures at 30 a second take a third of a second, not much more."""
+    """Twelve pictures at 30 a second take a third of a second at least, not one each."""
     path = write_clip(tmp_path / "vp8.webm", Codec.VP8, count=12)
     clock = SystemClock()
     async with connector(path, realtime=True).connect() as source:
         source.want(Want.ALL)
         started = clock.monotonic()
         units = await read(source)
-    assert 0.3 < units[-1].received_at - started < 2.0
+    assert 0.3 < units[-1].received_at - started < 10.0
 
 
 @anyio_test
