@@ -29,7 +29,7 @@ demo: $(STAMP) ## a takedown for a real WebRTC stream, everything embedded
 	@$(BIN)/python -m sidecar demo $(ARGS)
 
 test: $(DEV_STAMP) ## all tests; those that need missing programs are skipped, with a reason
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(DEV_STAMP) ## lint, types, layers
 	$(BIN)/ruff check .

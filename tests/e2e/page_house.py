@@ -12,6 +12,7 @@ import yaml
 from playwright.sync_api import (
     Browser,
     BrowserContext,
+    Locator,
     Page,
     expect,
     sync_playwright,
@@ -174,6 +175,22 @@ class Desk:
         self.context.close()
         assert self.errors == []
         assert self.foreign == []
+
+
+def try_lower(page: Page) -> Locator:
+    """Moves the takedown's threshold to 0.5; what that adds, once there is any.
+
+    What-if looks at what was seen so far: one picture of a plateau is too few.
+    """
+    added = page.locator(".whatif details.added")
+
+    def adds() -> bool:
+        page.locator('[id="default/cut/enter"]').fill("0.5")
+        page.locator(".whatif", has_text="On ").wait_for()
+        return added.count() > 0
+
+    until(adds, 45, "a lower threshold adds actions", every_s=0.5)
+    return added
 
 
 def axe_source(folder: Path) -> str:

@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from tests.e2e.mosquitto import Mosquitto
-from tests.e2e.page_house import Desk, PageHouse, chromium
+from tests.e2e.page_house import Desk, PageHouse, chromium, try_lower
 
 VIEWS: Final = ("login", "streams", "stream", "actions", "thresholds", "log")
 SIZES: Final = {"desktop": (1280, 800), "phone": (390, 844)}
@@ -31,8 +31,7 @@ def prepared(desk: Desk, view: str) -> Page:
     if view == "streams":
         page.locator(".verdict.violating").first.wait_for()
     if view == "thresholds":
-        page.locator('[id="default/cut/enter"]').fill("0.5")
-        page.locator(".whatif .added").wait_for()
+        try_lower(page)
     page.wait_for_timeout(800)
     return page
 

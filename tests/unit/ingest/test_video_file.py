@@ -109,7 +109,7 @@ async def test_looping_goes_on_without_end(tmp_path: Path) -> None:
 
 @anyio_test
 async def test_realtime_takes_its_time(tmp_path: Path) -> None:
-    """Twelve pictures at 30 a second take a third of a second at least, not one each."""
+    """Twelve pictures at 30 a second take a third of a second, not one each."""
     path = write_clip(tmp_path / "vp8.webm", Codec.VP8, count=12)
     clock = SystemClock()
     async with connector(path, realtime=True).connect() as source:
