@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +21,8 @@ T = TypeVar("T")
 REQUIRED = os.environ.get("SIDECAR_TEST_REQUIRE") == "1"  # noqa: TID251 tests' switch
 _ELSEWHERE = f"/usr/sbin:/usr/local/sbin:{Path.home() / 'go/bin'}"
 _TAIL = 4000
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])  # noqa: TID251 pytest's
+_numbers = count(secrets.randbelow(5_000))
 
 
 def missing(what: str) -> None:
@@ -45,10 +48,11 @@ def free_port(kind: int = socket.SOCK_STREAM) -> int:
     """A TCP (or UDP) port of loopback that nobody is bound to at present.
 
     Nor will anybody by chance: it is below those that Linux gives to whoever asks for
-    any (32768 to 60999), every outgoing connection among them.
+    any (32768 to 60999), every outgoing connection among them; none is given twice
+    soon, and tests that run beside these have ports of their own.
     """
     while True:
-        port = 15_000 + secrets.randbelow(15_000)
+        port = 15_000 + 5_000 * (_WORKER % 3) + next(_numbers) % 5_000
         with socket.socket(type=kind) as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
