@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from sidecar.classify.manifest import load
@@ -19,8 +18,6 @@ from sidecar.classify.onnx_session import EngineSettings, OnnxSession
 from sidecar.classify.providers import Asked
 from sidecar.testcard.cards import CATEGORIES, draw
 from tests.e2e.processes import missing
-
-pytestmark = pytest.mark.timeout(120)  # starts processes; they load OpenVINO
 
 ROOT: Final = Path(__file__).parents[2]
 HOW: Final = (
