@@ -17,6 +17,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 230, 24, 48  # margins; the legend is at the 
 _COLOURS: Final = ("#0b6e4f", "#2a9d8f", "#264653", "#c1121f", "#e76f51", "#f4a261")
 _DASHES: Final = {"vp8": "none", "h264": "6 3"}
 _STYLE: Final = 'font-family="sans-serif" font-size="12" fill="#222"'
+_LEAST: Final = 0.001  # per cent; costs are given in thousandths
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,12 @@ class Axis:
 def draw(rows: Sequence[Round]) -> str:
     """One line for each receiver and codec, per cent of one core for all its streams.
 
-    Rows without any cost are left out; without any row there is but the frame.
+    Rows that cost next to nothing are left out; without any row there is but the frame.
     """
     lines: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for row in rows:
         total = row.cpu_percent_per_stream * row.streams
-        if total > 0:
+        if total >= _LEAST:
             of_one = lines.setdefault((row.receiver, row.codec), [])
             of_one.append((row.streams, total))
     points = [point for line in lines.values() for point in line] or [(1.0, 1.0)]

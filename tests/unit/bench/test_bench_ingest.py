@@ -27,7 +27,8 @@ def test_a_round_gives_a_row(
 ) -> None:
     """One stream goes from process to process; its cost and samples are counted."""
     chosen = ("--receiver", receiver, "--json")
-    assert _run(monkeypatch, "ingest", *SMALL, *QUICK, *chosen) == 0
+    long = ("--seconds", "3", "--warm-up", "0")  # a sample a second, now and then less
+    assert _run(monkeypatch, "ingest", *SMALL, *long, *chosen) == 0
     said = json.loads(capsys.readouterr().out)
     [row] = said["rows"]
     assert (row["receiver"], row["codec"], row["streams"]) == (receiver, "vp8", 1)

@@ -61,6 +61,7 @@ def test_a_missing_file_is_told() -> None:
         b"",
         b"\x1f\x8b",
     ],
+    ids=["twice", "link", "half", "no archive", "empty", "begun"],
 )
 def test_what_is_not_sound_is_refused(data: bytes) -> None:
     """Files twice, links where a file is wanted, torn and foreign bytes."""
