@@ -66,10 +66,10 @@ async def test_after_scores_and_after_an_error(
 
 async def test_after_giving_way(arena: PictureArena) -> None:
     """Displaced, or too old."""
-    bench = Bench(PlannerSettings(max_queue_delay_s=60.0, per_stream=1, max_age_s=9.0))
+    bench = Bench(PlannerSettings(max_queue_delay_s=60.0, per_stream=1, max_age_s=0.5))
     async with running(bench) as callers:
         for number in range(3):
-            callers.create_task(bench.ask(lent(arena, at=float(number))))
+            callers.create_task(bench.ask(lent(arena, at=number / 10)))
             await settle()
         bench.answers.clear()
         assert arena.free == SLOTS - 1
