@@ -9,6 +9,7 @@ edited the file by hand, which becomes a version of its own.
 import hashlib
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,10 +19,12 @@ import yaml
 
 from sidecar.config.lines import parse
 from sidecar.config.policies import PolicyConfig
+from sidecar.config.yaml_text import rewritten
 from sidecar.errors import ConfigError, VersionConflict
 
 _HISTORY: Final = "history.jsonl"
 _BY_HAND: Final = "edited by hand"
+_HEAD: Final = re.compile(r"\A# Version .*\n# Written by the operator's page.*\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ class PolicyVersions:
         path = self._folder / _text_name(number)
         try:
             document = parse(path, path.read_bytes())
-            return tuple(map(PolicyConfig.model_validate, document.value))
+            return _policies(document.value)
         except (OSError, ValueError, TypeError) as exc:
             raise ConfigError(f"version {number} cannot be read: {exc}") from exc
 
@@ -113,9 +116,10 @@ class PolicyVersions:
         if current.etag != expected:
             raise VersionConflict(current.number, _told(current))
         number = self.history()[-1].number + 1
-        raw = _text(policies, replace(draft, number=number))
-        version = replace(draft, number=number, hash=_hash(raw))
         try:
+            before = self.file.read_bytes()
+            raw = _text(policies, replace(draft, number=number), before)
+            version = replace(draft, number=number, hash=_hash(raw))
             self._record(version, raw)
             _replace_file(self.file, raw)
         except OSError as exc:
@@ -144,14 +148,35 @@ def _told(version: Version) -> str:
     )
 
 
-def _text(policies: Sequence[PolicyConfig], version: Version) -> bytes:
+def _text(policies: Sequence[PolicyConfig], version: Version, before: bytes) -> bytes:
+    """A whole file; what stays as it was in `before` keeps its comments."""
     plain = [p.model_dump(mode="json", exclude_defaults=True) for p in policies]
-    body = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
-    head = json.dumps(version.reason)[1:-1]  # one line, whatever was typed
+    body = _kept(policies, plain, before) or yaml.safe_dump(
+        plain, sort_keys=False, allow_unicode=True
+    )
+    reason = json.dumps(version.reason)[1:-1]  # one line, whatever was typed
     return (
-        f"# Version {version.number}, {version.at}, by {version.author}: {head}\n"
+        f"# Version {version.number}, {version.at}, by {version.author}: {reason}\n"
         f"# Written by the operator's page; earlier versions are kept beside.\n{body}"
     ).encode()
+
+
+def _kept(
+    policies: Sequence[PolicyConfig], plain: list[Any], before: bytes
+) -> str | None:
+    """The text of `before` with `policies` in it; None if it would say less or more."""
+    whole = [p.model_dump(mode="json") for p in policies]
+    try:
+        body = rewritten(_HEAD.sub("", before.decode()), whole, plain)
+        faithful = _policies(yaml.safe_load(body)) == tuple(policies)
+    except (ValueError, TypeError, yaml.YAMLError):
+        return None
+    return body if faithful else None
+
+
+def _policies(value: Any) -> tuple[PolicyConfig, ...]:  # noqa: ANN401 (YAML)
+    """Raises ValueError or TypeError if it is no list of policies."""
+    return tuple(map(PolicyConfig.model_validate, value))
 
 
 def _version_of(line: bytes) -> Version | None:

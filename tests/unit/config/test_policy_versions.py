@@ -16,6 +16,22 @@ AT = "2026-01-01T00:00:00.000Z"
 DRAFT = Version(0, AT, "desk1", "too many alarms", "", ("enter 0.9 → 0.8",))
 NEW = changed(OLD, [change("enter", 0.8)])
 
+OURS = """\
+# Ours, agreed in March.
+- name: default
+  rules:
+  - name: cut  # the only one that takes down
+    category: sexual.explicit
+    action: takedown
+    # From the report of tune: recall 0.97.
+    enter: 0.90
+    exit: 0.5
+    hits: 2
+    of: 4
+    within_s: 6
+    cooldown_s: 60  # how much the night shift bears
+"""
+
 
 @pytest.fixture
 def versions(tmp_path: Path) -> PolicyVersions:
@@ -56,6 +72,33 @@ def test_a_version_is_in_the_file_and_in_the_history(versions: PolicyVersions) -
     again = PolicyVersions(versions.file)
     assert again.current("later") == second
     assert again.history()[-1] == second
+
+
+def test_comments_stay_where_they_are(versions: PolicyVersions) -> None:
+    """In the file as a person wrote it, all but the number that was changed."""
+    versions.file.write_text(OURS)
+    old = in_force(versions)
+    new = changed(old, [change("enter", 0.8)])
+    versions.put(new, DRAFT, versions.current(AT).etag)
+    head, body = versions.file.read_text().split("kept beside.\n")
+    assert body == OURS.replace("enter: 0.90", "enter: 0.8")
+    assert in_force(versions) == new
+    again = replace(DRAFT, reason="back", undoes=2)
+    versions.put(old, again, versions.current(AT).etag)
+    assert versions.file.read_text().count("# Version") == 1
+    assert in_force(versions) == old
+    assert "# how much the night shift bears" in versions.file.read_text()
+    assert head.startswith("# Version 2")
+
+
+@pytest.mark.parametrize("text", ["policies: {}\n", "- [", "- &a {name: x}\n- *a\n"])
+def test_a_text_that_cannot_be_kept_is_written_anew(
+    versions: PolicyVersions, text: str
+) -> None:
+    """Whatever somebody has made of it meanwhile: the new version is a whole one."""
+    versions.file.write_text(text)
+    versions.put(NEW, DRAFT, versions.current(AT).etag)
+    assert in_force(versions) == NEW
 
 
 def test_a_reason_cannot_break_the_file(versions: PolicyVersions) -> None:
