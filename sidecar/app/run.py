@@ -5,7 +5,6 @@ deliver until the deadline, say goodbye. What is left is in the outbox file.
 """
 
 import asyncio
-import gc
 import signal
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -39,17 +38,7 @@ async def run_until_signal(config: Config, path: Path) -> None:
         loop.add_signal_handler(number, _on_stop, loop, number, stop, deadline_s)
     loop.add_signal_handler(signal.SIGALRM, _on_overdue, loop)
     loop.add_signal_handler(signal.SIGHUP, reload.set)
-    await run_app(config, stop=stop, path=path, reload=reload, started=_on_started)
-
-
-def _on_started(_: dict[str, int]) -> None:
-    """What is there by now is there for good.
-
-    The collector looks at it no more: that would halt the loop, and all streams with
-    it, whenever it looks at everything (docs/measurements.md).
-    """
-    gc.collect()
-    gc.freeze()
+    await run_app(config, stop=stop, path=path, reload=reload)
 
 
 def _on_stop(

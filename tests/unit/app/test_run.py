@@ -19,7 +19,7 @@ from sidecar.log import setup
 setup()
 run._STOP_S = 0.2
 
-async def hangs(config, *, stop, path, reload, started):
+async def hangs(config, *, stop, path, reload):
     print("up", flush=True)
     await stop.wait()
     if "thread" in sys.argv:
