@@ -3,9 +3,10 @@
 import asyncio
 import secrets
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from sidecar.app.control import AppControl
 from sidecar.app.deeds import open_deeds, state_dir
@@ -21,6 +22,7 @@ from sidecar.clock import Clock
 from sidecar.config.listeners import ControlConfig
 from sidecar.config.policies import PolicyConfig
 from sidecar.decide.policyset import PolicySet
+from sidecar.errors import PublishError
 from sidecar.web.auth import Access
 from sidecar.web.callers import Callers, Principal, Role
 from sidecar.web.control import control_app
@@ -29,6 +31,8 @@ from sidecar.web.live import LiveFeed
 from sidecar.web.look_routes import LookRoutes
 from sidecar.web.policy_routes import PolicyRoutes
 from sidecar.web.server import HttpServer
+
+_RECALLED: Final = 1000  # actions, as many as the page shows
 
 
 def access_of(section: ControlConfig, clock: Clock) -> Access:
@@ -86,6 +90,8 @@ async def open_front(
     past = Past(clock)
     past.look_on(control.pipeline)
     control.publisher.report_to(house.feed)
+    with suppress(PublishError):  # of a disk that fails readiness tells
+        house.recall(await control.publisher.held(_RECALLED), clock.monotonic())
     glimpses = Glimpses(control.streams, config.control.thumbnails)
     overseer = AppOverseer(
         control.streams, house, keepsakes, deeds, clock, stats, glimpses

@@ -9,13 +9,14 @@ from sidecar.decide.onlooker import Onlooker
 from sidecar.decide.policyset import Policy, PolicySet
 from sidecar.decide.shadow import Shadow, Tell
 from sidecar.decide.state import Step
-from sidecar.domain import Action, Outcome, Scores, Stream, UnknownReason
+from sidecar.domain import Action, Delivery, Outcome, Scores, Stream, UnknownReason
 from sidecar.oversight.feed import ActionFeed, Item
 from sidecar.oversight.ledger import Ledger
 from sidecar.oversight.outcomes import OverturnRates
 from sidecar.oversight.pauses import Pause, Pauses
 from sidecar.oversight.timelines import Timelines
 from sidecar.pipeline import UNKNOWN_LABEL, Pipeline, Watch
+from sidecar.publish.entry import Held
 from sidecar.stats import Stats
 
 _SHADOW_SHOWN: Final = 500
@@ -130,6 +131,13 @@ class House:
         for onlooker in (self.timelines, self.feed, self.shadow):
             pipeline.add_onlooker(onlooker)
         pipeline.is_paused = lambda stream_id: self.pause_of(stream_id) is not None
+
+    def recall(self, held: Iterable[Held], now: float) -> None:
+        """What earlier processes decided, and has not got to its end yet."""
+        for one in held:
+            self.feed.stored(one.id, one.action, one.stream, now)
+            if one.delivered:
+                self.feed.moved(one.id, Delivery.DELIVERED, now)
 
     def pause_of(self, stream_id: str) -> Pause | None:
         """The pause of one stream that holds now."""

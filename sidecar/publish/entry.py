@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from sidecar.domain import Action
+from sidecar.domain import Action, Stream
 from sidecar.publish.message import Message
 
 
@@ -37,6 +37,20 @@ class Pending:
     stream: str
     created_at: float
     tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An action of an earlier process that is still here, as its message says it.
+
+    Attributes:
+        delivered: Whether the broker has it; then it waits for an enforcer.
+    """
+
+    id: str
+    action: Action
+    stream: Stream
+    delivered: bool
 
 
 @dataclass(frozen=True, slots=True)

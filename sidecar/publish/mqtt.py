@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 
 from sidecar.clock import Clock, wall_at
@@ -13,12 +14,13 @@ from sidecar.publish.arrivals import Arrivals, OnInbound
 from sidecar.publish.broker import Broker, connect
 from sidecar.publish.delivery import Delivery
 from sidecar.publish.desk import TICK_S, Desk
-from sidecar.publish.entry import Pending, entry_for
+from sidecar.publish.entry import Held, Pending, entry_for
 from sidecar.publish.ids import Ids
 from sidecar.publish.legs import Legs
 from sidecar.publish.message import Kind, SidecarIdentity, StatusName, Writer
 from sidecar.publish.progress import Progress
 from sidecar.publish.publisher import PublisherHealth
+from sidecar.publish.reading import read_action
 from sidecar.publish.settings import MqttSettings, OutboxSettings
 from sidecar.publish.store import OutboxThread
 from sidecar.publish.tls import Trust
@@ -92,6 +94,26 @@ class MqttPublisher:
     async def pending(self, limit: int) -> list[Pending]:
         """The oldest actions that wait. Raises PublishError if the disk fails."""
         return await self._desk.store.call(lambda outbox: outbox.pending(limit))
+
+    async def held(self, limit: int) -> list[Held]:
+        """The newest actions still in the outbox, oldest first; after `open`.
+
+        One that another version wrote is left out: it is delivered all the same.
+        """
+        rows = await self._desk.store.call(lambda outbox: outbox.messages(limit))
+        now, wall = self._clock.monotonic(), self._clock.wall()
+
+        def instant(at: datetime) -> float:
+            return now - (wall - at).total_seconds()
+
+        found = []
+        for action_id, payload, require_enforced, delivered in rows:
+            with suppress(ValueError):
+                action, stream = read_action(
+                    payload, instant, require_enforced=require_enforced
+                )
+                found.append(Held(action_id, action, stream, delivered))
+        return found
 
     async def open(self) -> None:
         """Opens the outbox and reads the TLS files; `run` does it otherwise.

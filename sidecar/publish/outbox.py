@@ -165,6 +165,19 @@ class Outbox:
             ).fetchall()
         return [Pending(*row) for row in rows]
 
+    def messages(self, limit: int) -> list[tuple[str, bytes, bool, bool]]:
+        """The newest `limit` actions that are still here, oldest first.
+
+        Of each its id, payload, whether it waits for `enforced`, and is delivered.
+        """
+        with translated(self.path):
+            rows = self._db.execute(
+                "SELECT id, payload, require_enforced, delivered_at IS NOT NULL"
+                " FROM outbox ORDER BY seq DESC LIMIT ?",
+                (limit,),
+            ).fetchall()
+        return [(str(i), bytes(p), bool(e), bool(d)) for i, p, e, d in reversed(rows)]
+
     def shown(self) -> set[str]:
         """Topics of retained verdicts that the broker may hold."""
         with translated(self.path):

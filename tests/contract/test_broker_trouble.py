@@ -18,6 +18,7 @@ from sidecar.clock import SystemClock
 from sidecar.domain import Action, ActionKind, Evidence, Verdict, VerdictState
 from sidecar.errors import ConfigError, OutboxFull, PublishError
 from sidecar.publish.broker import Broker
+from sidecar.publish.entry import Entry
 from sidecar.publish.outbox import Outbox
 from sidecar.publish.settings import MqttProtocol, OutboxSettings
 from sidecar.publish.sockets import WatchedClient
@@ -336,12 +337,25 @@ async def test_what_is_left_is_in_the_file(tmp_path: Path) -> None:
         await rig.takedown()
     store = OutboxThread(OutboxSettings(tmp_path / "outbox.db"), SystemClock())
     assert (await store.call(Outbox.depth)).undelivered == 1
+    await store.call(lambda outbox: outbox.put(_of_another_version(), 0.0))
     await store.close()
+    later = build(tmp_path, free_port())
+    await later.publisher.open()
+    (held,) = await later.publisher.held(10)
+    assert (held.action.kind, held.delivered) == (ActionKind.TAKEDOWN, False)
+    assert held.stream.id == held.action.stream_id == "studio-7"
+    assert 0 < SystemClock().monotonic() - held.action.decided_at < 30
+    await later.publisher.drain(0.1)
 
 
 def delivered(rig: DeskRig) -> float:
     """How many actions the broker acknowledged."""
     return rig.count("published_total", kind="action", outcome="delivered")
+
+
+def _of_another_version() -> Entry:
+    """An action whose message cannot be read here; it is delivered all the same."""
+    return Entry("x", "s", "takedown", "t", b'{"schema": "moderation.action/9"}', 1e12)
 
 
 def _big() -> Action:

@@ -30,6 +30,7 @@ from sidecar.publish.inbound import Reviewed
 from sidecar.web.look_schemas import PauseRequest
 from sidecar.web.problems import RequestRefused, UnknownAction, UnknownStream
 from tests.unit.app.app_house import app_house
+from tests.unit.publish.strategies import takedown
 
 pytestmark = pytest.mark.anyio
 X = Category.SEXUAL_EXPLICIT
@@ -266,3 +267,17 @@ def told_label() -> Label:
     """One."""
     at = datetime(2026, 1, 1, tzinfo=UTC)
     return Label("a", at, at, X)
+
+
+async def test_what_an_earlier_process_left_is_on_the_page(tmp_path: Path) -> None:
+    """After a crash: what is still due, under its id, and it goes on from there."""
+    async with app_house(tmp_path) as app:
+        now = app.publisher._clock.monotonic()
+        action_id = await app.publisher.publish_action(takedown(at=now), STREAM)
+    async with app_house(tmp_path) as app:
+        house = app.front.overseer.house
+        (item,) = house.feed.since(0)
+        assert (item.id, item.delivery) == (action_id, Delivery.WAITING)
+        assert item.stream.id == STREAM.id
+        house.feed.moved(action_id, Delivery.DELIVERED, 1.0)
+        assert item.delivery is Delivery.DELIVERED

@@ -3,6 +3,7 @@
 import sqlite3
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -263,6 +264,23 @@ def test_what_waits_can_be_shown(outbox: Outbox) -> None:
     outbox.claim(20.0, 1)
     shown = outbox.pending(2)
     assert [(p.created_at, p.tries) for p in shown] == [(10.0, 1), (11.0, 0)]
+
+
+def test_the_messages_of_an_earlier_process_can_be_read(path: Path) -> None:
+    """The newest so many, oldest first, with how far each has got."""
+    first = Outbox(path)
+    for number in range(3):
+        first.put(replace(entry(str(number)), require_enforced=number == 1), 10.0)
+    first.delivered("1", 11.0, 99.0)
+    first.close()
+    second = Outbox(path)
+    payload = entry("1").payload
+    assert second.messages(2) == [
+        ("1", payload, True, True),
+        ("2", entry("2").payload, False, False),
+    ]
+    assert len(second.messages(9)) == 3
+    second.close()
 
 
 def test_shown_topics_survive_a_restart(path: Path) -> None:
