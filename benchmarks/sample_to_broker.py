@@ -47,6 +47,7 @@ ALLOWED_MS: Final = 15.0
 WARM_UP_S: Final = 4.0
 _CAPACITY_S: Final = 3.0
 _FPS: Final = (24, 25, 26, 27, 28, 29, 30, 31)  # no two in step, as live
+_MOST: Final = 4  # pictures a batch, as `auto` has it
 _WIDTH: Final = 16  # of the random ResNet-50: a sixteenth of its work
 _LEGS: Final = ("queue", "inference")
 
@@ -60,14 +61,14 @@ class Plan:
         streams: At once.
         seconds: Measured, after a warm-up.
         samples_per_s: Of all streams; None: half of what the model can do.
-        batch: The most pictures in one.
+        batch: The most pictures in one; None: as in production, measured.
     """
 
     model: str
     streams: int
     seconds: float
     samples_per_s: float | None
-    batch: int = 4
+    batch: int | None = None
 
 
 def measure(plan: Plan, folder: Path) -> dict[str, Any]:
@@ -75,9 +76,9 @@ def measure(plan: Plan, folder: Path) -> dict[str, Any]:
     if plan.model == RESNET50:
         write_resnet50(folder / RESNET50, ResNetSettings(width=_WIDTH))
     manifest = find_manifest(plan.model, folder)
-    layout, capacity = _capacity(manifest, plan.batch)
+    layout, batch, capacity = _capacity(manifest, plan.batch)
     rate = plan.samples_per_s or capacity / 2
-    config = _settings(plan, folder, manifest, rate)
+    config = _settings(plan, folder, manifest, rate, batch)
     config["engine"] = {"threads": layout.threads, "callers": layout.callers}
     with _running(folder, config) as (sidecar, collector):
         time.sleep(WARM_UP_S)
@@ -89,7 +90,7 @@ def measure(plan: Plan, folder: Path) -> dict[str, Any]:
     return {
         "model": manifest.name,
         "streams": plan.streams,
-        "batch": plan.batch,
+        "batch": batch,
         "callers": layout.callers,
         "threads": layout.threads,
         **found,
@@ -97,13 +98,15 @@ def measure(plan: Plan, folder: Path) -> dict[str, Any]:
     }
 
 
-def _capacity(manifest: Manifest, batch: int) -> tuple[Layout, float]:
-    """The layout as in production, and the bare model's samples a second in it."""
-    wanted = EngineSettings(None, None, batch)
+def _capacity(manifest: Manifest, batch: int | None) -> tuple[Layout, int, float]:
+    """Layout and batch as in production, and the bare model's samples a second."""
+    wanted = EngineSettings(None, None, batch or _MOST)
     session = calibration.best_session(manifest, wanted, graph.prepare(manifest))
+    batch = batch or calibration.brief_batch(session)
     spec = manifest.input
     black = np.zeros((batch, spec.height, spec.width, 3), np.uint8)
-    return session.layout, bare_throughput(session, black, batch, _CAPACITY_S)
+    capacity = bare_throughput(session, black, batch, _CAPACITY_S)
+    return session.layout, batch, capacity
 
 
 @contextmanager
@@ -123,7 +126,9 @@ def _running(
         broker.child.end()
 
 
-def _settings(plan: Plan, folder: Path, manifest: Manifest, rate: float) -> Settings:
+def _settings(
+    plan: Plan, folder: Path, manifest: Manifest, rate: float, batch: int
+) -> Settings:
     category = next(one for _, one in manifest.categories.labels[::-1] if one)
     rules = [rule(category=category.value, enter=1.0, exit=0.9)]
     streams = []
@@ -138,7 +143,7 @@ def _settings(plan: Plan, folder: Path, manifest: Manifest, rate: float) -> Sett
         models_dir=str(folder),
         streams=streams,
         sampling={"interval_s": round(plan.streams / rate, 4), "decode": "all"},
-        batch={"max_batch_size": plan.batch, "max_queue_delay_s": DELAY_S},
+        batch={"max_batch_size": batch, "max_queue_delay_s": DELAY_S},
         policies=[{"name": "benchmark", "rules": rules}],
     )
 
@@ -183,7 +188,7 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--samples", type=float, help="a second; half load if absent")
-    parser.add_argument("--batch", type=int, default=4, help="pictures at most")
+    parser.add_argument("--batch", type=int, help="pictures at most")
     args = parser.parse_args()
     plan = Plan(args.model, args.streams, args.seconds, args.samples, args.batch)
     with tempfile.TemporaryDirectory() as folder:

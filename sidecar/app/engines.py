@@ -25,7 +25,7 @@ def engine_settings(config: Config) -> EngineSettings:
     return EngineSettings(
         threads=None if engine.threads == AUTO else engine.threads,
         callers=None if engine.callers == AUTO else engine.callers,
-        max_batch_size=config.batch.max_batch_size,
+        max_batch_size=config.batch.most,
         asked=Asked(
             providers=engine.providers,
             options=engine.options,

@@ -14,6 +14,7 @@ from sidecar.classify.onnx_engine import OnnxEngine
 from sidecar.classify.runtime import installed, require_one
 from sidecar.clock import Clock
 from sidecar.config import Config
+from sidecar.config.engine import AUTO
 from sidecar.config.policies import PolicyConfig
 from sidecar.domain import Category
 from sidecar.errors import ConfigError
@@ -171,9 +172,12 @@ async def _lane(config: Config, manifest: Manifest, clock: Clock, stats: Stats) 
         return await remote_lane(config, manifest, clock, stats)
     engine = await asyncio.to_thread(_engine, config, manifest)
     say(engine.facts)
+    most = None
+    if config.batch.max_batch_size == AUTO:
+        most = await asyncio.to_thread(engine.brief_batch)
     batcher = Batcher(
         engine,
-        planner_settings(config.batch),
+        planner_settings(config.batch, most),
         clock,
         stats,
         config.engine.max_consecutive_errors,

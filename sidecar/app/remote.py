@@ -59,7 +59,7 @@ async def remote_lane(
             RemoteModel(manifest, served, proof),
             servers,
             RemoteSettings(
-                max_batch_size=config.batch.max_batch_size,
+                max_batch_size=config.batch.most,
                 concurrency=remote.concurrency,
                 timeout_s=remote.timeout_s,
                 probe_s=remote.probe_s,

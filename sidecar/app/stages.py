@@ -80,14 +80,16 @@ def ice_settings(webrtc: WebrtcConfig) -> IceSettings:
     return IceSettings(servers=servers, port_range=webrtc.port_range)
 
 
-def planner_settings(batch: BatchConfig) -> PlannerSettings:
-    """Who goes together into a batch."""
-    return PlannerSettings(**batch.model_dump())
+def planner_settings(batch: BatchConfig, most: int | None = None) -> PlannerSettings:
+    """Who goes together into a batch: `most` pictures, or as many as there is room."""
+    return PlannerSettings(
+        **{**batch.model_dump(), "max_batch_size": most or batch.most}
+    )
 
 
 def picture_arena(batch: BatchConfig, fmt: PictureFormat) -> PictureArena:
     """Room for what waits, for two batches on their way and for what is decoded."""
-    near = 4 * batch.max_batch_size
+    near = 4 * batch.most
     return PictureArena(PictureSlots(fmt, batch.capacity + near), near)
 
 

@@ -77,7 +77,7 @@ def worker_count(config: Config, cores: int) -> int:
 
 def _setup(config: Config, name: str) -> Setup:
     # As many as may wait for a batch, with two batches on their way and two decoded.
-    near = 4 * config.batch.max_batch_size
+    near = 4 * config.batch.most
     return Setup(
         worker=name,
         log_format=config.log.format,

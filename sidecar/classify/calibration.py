@@ -20,6 +20,7 @@ log = get_logger(__name__)
 
 _LONG_ENOUGH_S: Final = 0.2
 _AT_LEAST: Final = 2  # batches, of a model that takes longer than that
+_BRIEF_S: Final = 0.005  # as long as one waits for company by default
 
 
 def best_session(
@@ -64,6 +65,19 @@ def best_session(
     chosen = session_of(best)
     chosen.layout = best
     return chosen
+
+
+def brief_batch(session: OnnxSession) -> int:
+    """The largest batch worth its wait, in pictures; blocks while it measures.
+
+    On a CPU larger ones gain nothing but for what a batch costs by itself, and whoever
+    is in one waits for all of it. An accelerator wants its batches.
+    """
+    if session.got.provider not in ON_HOST:
+        return session.max_batch_size
+    found = max(1, min(session.max_batch_size, int(_BRIEF_S * rate(session, 1))))
+    log.info("batch_calibrated", model=session.manifest.name, max_batch_size=found)
+    return found
 
 
 def rate(session: OnnxSession, callers: int, seconds: float = _LONG_ENOUGH_S) -> float:

@@ -157,6 +157,10 @@ class OnnxEngine:
         """Whether its threads still take batches; if not, the process should end."""
         return self._threads.alive
 
+    def brief_batch(self) -> int:
+        """As `calibration.brief_batch`; before the first batch only."""
+        return calibration.brief_batch(self._session)
+
     async def infer(self, batch: Sequence[Picture]) -> NDArray[np.float32]:
         """See `Engine.infer`."""
         answer: asyncio.Future[Rows] = asyncio.get_running_loop().create_future()

@@ -18,7 +18,7 @@ class PlannerSettings:
     """Bounds of the queue before the engine.
 
     Attributes:
-        max_batch_size: Samples per batch. On a CPU more than 4 gains nothing.
+        max_batch_size: Samples per batch.
         max_queue_delay_s: How long a batch may wait to fill while the engine is free.
         max_age_s: Staleness budget: a sample this old is worthless.
         per_stream: How many samples of one stream may wait; its oldest gives way.

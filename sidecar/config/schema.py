@@ -1,12 +1,12 @@
 """Every key of a configuration file, frozen; unknown keys are refused."""
 
 import sys
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from sidecar.config.bus import MqttConfig, OutboxConfig
-from sidecar.config.engine import EngineConfig
+from sidecar.config.engine import AUTO, EngineConfig
 from sidecar.config.fields import BearerToken, BesideConfig, ExistingFile, HttpUrl
 from sidecar.config.listeners import ControlConfig, WebrtcConfig, WhipConfig
 from sidecar.config.models import CanaryConfig, SwapConfig, UnchangedConfig
@@ -14,6 +14,8 @@ from sidecar.config.policies import PolicyConfig, SelectorConfig
 from sidecar.config.section import Fraction, Id, Seconds, Section, checked_id
 from sidecar.decide.policyset import PolicySet
 from sidecar.domain import SourceKind, Stream
+
+_AUTO_MOST: Final = 4  # more gains nothing on a CPU
 
 
 class LogConfig(Section):
@@ -90,11 +92,16 @@ class IngestConfig(Section):
 class BatchConfig(Section):
     """The cross-stream planner; names as Triton's."""
 
-    max_batch_size: Annotated[int, Field(ge=1, le=1024)] = 4
+    max_batch_size: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = AUTO
     max_queue_delay_s: Annotated[float, Field(ge=0, le=10)] = 0.005
     max_age_s: Seconds = 2.0
     per_stream: Annotated[int, Field(ge=1)] = 2
     capacity: Annotated[int, Field(ge=1)] = 256
+
+    @property
+    def most(self) -> int:
+        """The largest batch that there has to be room for, in pictures."""
+        return _AUTO_MOST if self.max_batch_size == AUTO else self.max_batch_size
 
 
 class WhepConfig(Section):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.app.models import Manifests, check, load_ensemble, load_manifests
+from sidecar.classify.onnx_engine import OnnxEngine
 from sidecar.clock import SystemClock
 from sidecar.config import Config, load
 from sidecar.errors import ConfigError, ManifestError
@@ -134,3 +135,31 @@ async def test_an_ensemble_is_ready_when_it_is_there(tmp_path: Path) -> None:
     ensemble = await load_ensemble(config, manifests, SystemClock(), Stats())
     assert [ref.name for ref in ensemble.refs] == ["testcard"]
     await ensemble.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("said", "most"), [("auto", 2), (3, 3)])
+async def test_batches_are_as_set_or_as_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str | int, most: int
+) -> None:
+    """Two pictures go together if two are worth the wait, with room for four."""
+    monkeypatch.setattr(OnnxEngine, "brief_batch", lambda _: 2)
+    config, manifests = await asyncio.to_thread(
+        _loaded, tmp_path, batch={"max_batch_size": said}
+    )
+    ensemble = await load_ensemble(config, manifests, SystemClock(), Stats())
+    try:
+        (lane,) = ensemble.lanes
+        assert lane.batcher._planner._settings.max_batch_size == most
+        assert lane.engine.max_batch_size == config.batch.most
+    finally:
+        await ensemble.close()
+
+
+def test_how_large_a_batch_may_be(tmp_path: Path) -> None:
+    """By default as measured, with room for four; words and nonsense are refused."""
+    assert _config(tmp_path).batch.most == 4
+    assert _config(tmp_path, batch={"max_batch_size": 16}).batch.most == 16
+    for wrong in (0, "large", 1025):
+        with pytest.raises(ConfigError, match="max_batch_size"):
+            _config(tmp_path, batch={"max_batch_size": wrong})

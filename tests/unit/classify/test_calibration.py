@@ -10,6 +10,7 @@ from sidecar.classify.calibration import best_session, throughput
 from sidecar.classify.layout import Layout
 from sidecar.classify.manifest import load
 from sidecar.classify.onnx_session import EngineSettings, OnnxSession
+from sidecar.classify.providers import Got
 from tests.fakes.onnx_models import mean_colour_folder
 
 OPEN = EngineSettings(threads=None, callers=None, cores=2)
@@ -82,3 +83,25 @@ def test_throughput_counts_all_callers() -> None:
     assert throughput(work, 2, 0.0) > 0
     assert len(seen) == 4
     assert len(set(seen)) == 2
+
+
+@pytest.mark.parametrize(
+    ("a_second", "pictures"), [(5000.0, 4), (500.0, 2), (200.0, 1), (3.0, 1)]
+)
+def test_a_batch_is_as_large_as_is_worth_the_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, a_second: float, pictures: int
+) -> None:
+    """What is done in five milliseconds; one picture at least, the largest at most."""
+    monkeypatch.setattr(calibration, "rate", lambda *_: a_second)
+    session = OnnxSession(load(mean_colour_folder(tmp_path / "m")))
+    assert calibration.brief_batch(session) == pictures
+
+
+def test_an_accelerator_has_its_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There larger ones gain, and nothing is measured."""
+    monkeypatch.setattr(calibration, "rate", lambda *_: 1 / 0)
+    session = OnnxSession(load(mean_colour_folder(tmp_path / "m")))
+    session.got = Got("cuda")
+    assert calibration.brief_batch(session) == session.max_batch_size
