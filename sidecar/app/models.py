@@ -170,11 +170,8 @@ async def load_ensemble(
 async def _lane(config: Config, manifest: Manifest, clock: Clock, stats: Stats) -> Lane:
     if runs_elsewhere(config, manifest):
         return await remote_lane(config, manifest, clock, stats)
-    engine = await asyncio.to_thread(_engine, config, manifest)
+    engine, most = await asyncio.to_thread(_engine, config, manifest)
     say(engine.facts)
-    most = None
-    if config.batch.max_batch_size == AUTO:
-        most = await asyncio.to_thread(engine.brief_batch)
     batcher = Batcher(
         engine,
         planner_settings(config.batch, most),
@@ -185,6 +182,13 @@ async def _lane(config: Config, manifest: Manifest, clock: Clock, stats: Stats) 
     return Lane(engine, batcher, facts=engine.facts)
 
 
-def _engine(config: Config, manifest: Manifest) -> OnnxEngine:
-    """Blocks while it counts the cores, loads and measures."""
-    return OnnxEngine.load(manifest, engine_settings(config))
+def _engine(config: Config, manifest: Manifest) -> tuple[OnnxEngine, int]:
+    """The model and its largest batch; blocks while it counts, loads and measures."""
+    engine = OnnxEngine.load(manifest, engine_settings(config))
+    if config.batch.max_batch_size != AUTO:
+        return engine, config.batch.most
+    try:
+        return engine, engine.brief_batch()
+    except BaseException:
+        engine.close()
+        raise

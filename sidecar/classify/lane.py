@@ -124,7 +124,7 @@ class DeviceLane:
         self._outputs = {s: self._value((s, ends.labels), np.float32) for s in sizes}
         self._bindings = {size: self._bound(size) for size in sizes}
         self._options = {size: self._graph(size) for size in sizes}
-        self._pins = Pins(cuda_runtime())
+        self._pins = Pins(cuda_runtime(), ends.device_id)
         self._pins.pin(self._room, self._room.ctypes.data)
 
     def run(self, batch: Sequence[Picture]) -> Rows:

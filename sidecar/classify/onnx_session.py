@@ -17,7 +17,14 @@ from sidecar.classify.lane import DeviceLane, Ends, HostLane, Lane, Rows
 from sidecar.classify.layout import Layout
 from sidecar.classify.manifest import Manifest
 from sidecar.classify.opening import ORT_ERRORS, first_line, open_on
-from sidecar.classify.providers import ON_CUDA, Asked, Got, Input, shapes_for
+from sidecar.classify.providers import (
+    DEFAULT_MEMORY,
+    ON_CUDA,
+    Asked,
+    Got,
+    Input,
+    shapes_for,
+)
 from sidecar.domain import Picture
 from sidecar.errors import ConfigError, EngineError, ManifestError
 
@@ -194,7 +201,7 @@ class OnnxSession:
 
     def _too_small(self, size: int) -> ConfigError:
         """The error about the memory that it may take."""
-        limit_mb = (self.asked.memory_limit or 0) >> 20
+        limit_mb = (self.asked.memory_limit or DEFAULT_MEMORY) >> 20
         return ConfigError(
             f"engine.memory_limit_mb: {limit_mb} is too little for {size} pictures of"
             f" {self.manifest.name}; raise it, or lower batch.max_batch_size"

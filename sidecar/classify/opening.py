@@ -103,6 +103,8 @@ def _open(
     if name == CPU and limit:
         runtime.limit_memory(limit)
         session.add_session_config_entry(runtime.USE_LIMITED_MEMORY, "1")
+        # Weights laid out anew would be counted, and beyond the limit end it (1.32).
+        session.add_session_config_entry("session.disable_prepacking", "1")
     providers: list[Any] = [(PROVIDERS[name], options)]
     if name != CPU:
         providers.append(PROVIDERS[CPU])

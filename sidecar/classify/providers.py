@@ -31,7 +31,7 @@ PROVIDERS: Final[Mapping[str, str]] = MappingProxyType(
 ON_HOST: Final = frozenset({CPU, "openvino"})  # measured for threads and callers
 ON_CUDA: Final = frozenset({"tensorrt", "cuda"})
 _HALF: Final = frozenset({"tensorrt", "migraphx", "openvino"})
-_GIBIBYTE: Final = 1 << 30
+DEFAULT_MEMORY: Final = 2 << 30  # bytes, of an accelerator
 
 Options = Mapping[str, str]
 _NONE: Final[Mapping[str, Options]] = MappingProxyType({})
@@ -144,7 +144,7 @@ def options_of(name: str, asked: Asked, threads: int, batch: Input) -> Options:
     """
     half, graphs = str(int(is_half(name, asked))), str(int(asked.graphs))
     device = {"device_id": str(asked.device_id)}
-    limit = str(asked.memory_limit or 2 * _GIBIBYTE)
+    limit = str(asked.memory_limit or DEFAULT_MEMORY)
     arena = {"gpu_mem_limit": limit, "arena_extend_strategy": "kSameAsRequested"}
     known: dict[str, dict[str, str]] = {
         "cuda": {**device, **arena, "enable_cuda_graph": graphs},

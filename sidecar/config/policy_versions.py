@@ -24,7 +24,7 @@ from sidecar.errors import ConfigError, VersionConflict
 
 _HISTORY: Final = "history.jsonl"
 _BY_HAND: Final = "edited by hand"
-_HEAD: Final = re.compile(r"\A# Version .*\n# Written by the operator's page.*\n")
+_HEAD: Final = re.compile(r"(?m)^# Version .*\n# Written by the operator's page.*\n")
 
 
 @dataclass(frozen=True, slots=True)
