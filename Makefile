@@ -6,6 +6,8 @@ ARGS ?=
 UPGRADE ?= -U
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+LOCK = uv pip compile -q $(UPGRADE) --generate-hashes --no-strip-extras --universal --python-version 3.11 \
+  --custom-compile-command "make lock" pyproject.toml
 
 .PHONY: help demo test check format lock clean
 
@@ -42,16 +44,12 @@ format: $(DEV_STAMP) ## rewrite in house style
 	$(BIN)/ruff format .
 
 lock: ## renew the locks (needs uv); UPGRADE= keeps what they pin
-	uv pip compile -q $(UPGRADE) --generate-hashes --no-emit-index-url --no-strip-extras --universal --python-version 3.11 \
-	  --custom-compile-command "make lock" pyproject.toml --extra cpu -o requirements.lock
+	$(LOCK) --extra cpu -o requirements.lock
 	for runtime in gpu openvino; do \
-	  uv pip compile -q $(UPGRADE) --generate-hashes --no-emit-index-url --no-strip-extras --universal --python-version 3.11 \
-	    --custom-compile-command "make lock" pyproject.toml --extra $$runtime -c requirements.lock -o requirements-$$runtime.lock; \
+	  $(LOCK) --extra $$runtime -c requirements.lock -o requirements-$$runtime.lock; \
 	done
-	uv pip compile -q $(UPGRADE) --generate-hashes --no-emit-index-url --no-strip-extras --universal --python-version 3.11 \
-	  --custom-compile-command "make lock" pyproject.toml --group dev --extra cpu --extra remote -o requirements-dev.lock
-	uv pip compile -q $(UPGRADE) --generate-hashes --no-emit-index-url --no-strip-extras --universal --python-version 3.11 \
-	  --custom-compile-command "make lock" pyproject.toml --extra cpu --extra remote -c requirements-dev.lock -o requirements-remote.lock
+	$(LOCK) --group dev --extra cpu --extra remote -o requirements-dev.lock
+	$(LOCK) --extra cpu --extra remote -c requirements-dev.lock -o requirements-remote.lock
 
 clean: ## forget the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
